@@ -56,6 +56,7 @@ LEFT_OUT = {
     r"\w+ /v1/recordings/\{recording_id\}/clips/\{clip_id\}.*": "the same clip, under a second address",
 }
 ARGUMENTS: dict[str, Any] = {
+    "rule": {},
     "clips": [{"recording_id": "x", "label": "x", "start_seconds": 1.0, "end_seconds": 2.0}],
     "clip_ids": ["x"],
     "segments": [{"start_seconds": 1.0, "end_seconds": 2.0}],

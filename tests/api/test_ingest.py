@@ -492,7 +492,6 @@ class TestGeneric:
             {"key": "a", "metadata": {"a": 1}},
             {"key": "a", "metadata": {str(each): "" for each in range(100)}},
             {"key": "a", "metadata": {"a": "x" * 2001}},
-            {"key": "a", "markers": [{"at_seconds": 1}] * 201},
             {"key": "a", "markers": [{}]},
             {"key": "a", "markers": [{"at_seconds": 1, "time": "2026-01-31T10:00:00Z"}]},
             {"key": "a", "markers": [{"at_seconds": 1e308}]},

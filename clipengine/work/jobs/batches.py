@@ -36,8 +36,8 @@ _MAX_ATTEMPTS = 5  # in a row that end with an internal error
 _SKIPS = (RecordingError, RecordingNotFound, RecordingNotComplete, TranscriptNotFound)
 
 
-class _Unprobed(Busy):
-    code = RecordingNotComplete.code
+class _Unprobed(RecordingNotComplete):
+    """A marker came before its recording was probed: its batch waits."""
 
 
 class BatchJobs(Jobs[Batch]):
@@ -83,7 +83,7 @@ class BatchJobs(Jobs[Batch]):
         rule = self._rule(batch)
         try:
             expansion = self._expansion(batch, rule.spec)
-        except Busy:
+        except _Unprobed:
             raise
         except _SKIPS as error:
             expansion = Expansion((), (Skipped(error.code, error.message),))
@@ -128,7 +128,7 @@ class BatchJobs(Jobs[Batch]):
     def _recording(self, batch: Batch) -> Recording:
         """Return the recording. Raises RecordingNotFound, or RecordingNotComplete if it is probed again.
 
-        A marker is cut while the recording is written, and waits for its probe with Busy.
+        A marker is cut while the recording is written, and waits for its probe.
         """
         recording = self._ledger.recordings.get(batch.recording_id)
         if batch.marker is not None and recording.state == "processing":
@@ -146,7 +146,7 @@ class BatchJobs(Jobs[Batch]):
         return retry_until_written(change, self.stopping)
 
     def retry(self, item: Batch, error: ClipEngineError) -> Retry | None:
-        if isinstance(error, Busy | StorageError) or item.attempts < _MAX_ATTEMPTS:
+        if isinstance(error, Busy | StorageError | _Unprobed) or item.attempts < _MAX_ATTEMPTS:
             return Retry(self.faults.scale_delay(round(_BACKOFF_MS.after(item.attempts))))
         return None
 
