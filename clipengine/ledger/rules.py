@@ -236,7 +236,7 @@ class Rules:
             return self.get(rule_id)
 
     def cancel_backfill(self, rule_id: str) -> Rule:
-        """End the backfill of a rule, if it has one. What it has matched is made. Raises RuleNotFound."""
+        """End the backfill of a rule, if it has one. Its batches stay. Raises RuleNotFound."""
         with self._database.transaction(ordered=False):
             self._database.turn(_TURN)
             rule = self.get(rule_id, lock=True)

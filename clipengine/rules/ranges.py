@@ -41,7 +41,7 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class Material:
-    """The input of ranges. `language` and `cues` are those of the transcript, if the ranges need one."""
+    """The input of ranges. `language` and `cues` of the transcript are given if the ranges need one."""
 
     recording: Recording
     language: str | None = None
@@ -60,7 +60,7 @@ def ranges_of(ranges: RuleRanges, material: Material) -> list[Range] | Skipped:
 
 
 def zone_of(ranges: RuleRanges, recording: Recording) -> tzinfo:
-    """Return the time zone of local times: that of a camera's files, of the rule, or UTC."""
+    """Return the time zone of a camera's files, or else of the rule, or else UTC."""
     folder = recording.folder or {}
     return ZoneInfo(str(folder.get("timezone") or ranges.timezone or "UTC"))
 
