@@ -168,11 +168,11 @@ function themeItem() {
 function keysItem() {
   const on = characterKeys();
   return {
-    text: on ? t("Switch off keys of one character") : t("Switch on keys of one character"),
+    text: on ? t("Switch off one-character shortcuts") : t("Switch on one-character shortcuts"),
     icon: "keys",
     run: () => {
       setCharacterKeys(!on);
-      announce(on ? t("Keys of one character are switched off") : t("Keys of one character are switched on"));
+      announce(on ? t("One-character shortcuts are switched off") : t("One-character shortcuts are switched on"));
     },
   };
 }

@@ -23,7 +23,7 @@ def test_clipboard_over_plain_http(browser: Any, server: RunningServer) -> None:
         key = page.locator("dialog pre").inner_text()
         copy = page.get_by_role("button", name="Copy")
         copy.click()
-        page.get_by_text("Key copied").wait_for()
+        page.get_by_role("dialog").get_by_text("Key copied").wait_for()  # else it is dimmed, and not read out
         assert page.evaluate("document.activeElement.textContent") == "Copy"
 
         page.evaluate("document.execCommand = () => false")  # as browsers do without a recent action of the user

@@ -42,12 +42,12 @@ def test_chosen_language_persists_and_keeps_the_selection(
     browser: Any, server: RunningServer, recording: Recording
 ) -> None:
     with studio(browser, server, recording) as page:
-        point(page, "In").fill("0.4")
+        point(page, "In").fill("0")
         point(page, "Out").fill("0.8")
         page.keyboard.press("Enter")
         choose_account(page, "Deutsch")
         page.get_by_role("link", name="Aufnahmen").first.wait_for()
-        page.locator(".picker .length").get_by_text("0:00.400").wait_for()
+        page.locator(".picker .length").get_by_text("0:00.800").wait_for()
         assert page.evaluate("document.documentElement.lang") == "de"
         other = page.context.new_page()
         other.goto(f"{server.url}/#/clips")

@@ -29,6 +29,11 @@ _COLUMNS = """async () => {
   });
 }"""
 
+_LIVE_TEXTS = """async () => {
+  const {liveText} = await import("/assets/views/live.js");
+  return [[false, 3], [true, 29.9], [true, 163]].map((given) => liveText(...given));
+}"""
+
 
 def test_unknown_pictures_are_grey(browser: Any, server: RunningServer, recording: Recording) -> None:
     grey = "document.querySelector('.picture').classList.contains('unknown')"
@@ -44,3 +49,4 @@ def test_unknown_pictures_are_grey(browser: Any, server: RunningServer, recordin
         first, last, count = coarse  # one picture, at the time that it is of
         assert abs((first + last) / 2 - 500) <= 1
         assert count == last - first + 1 <= 82
+        assert page.evaluate(_LIVE_TEXTS) == ["Go live", "At live", "2:43 behind"]

@@ -35,12 +35,12 @@ def test_rename_and_length_are_the_same_everywhere(browser: Any, server: Running
             assert page.title() == "town hall.mp4 · clipengine"
         finally:
             client.recordings.update(recording.recording_id, name=recording.name)
-        choose_account(page, "Switch off keys of one character")
+        choose_account(page, "Switch off one-character shortcuts")
         page.keyboard.press("4")
         page.keyboard.press("?")
         assert page.get_by_role("tab", name="Look").get_attribute("aria-selected") == "false"
         assert page.get_by_role("dialog").count() == 0
-        choose_account(page, "Switch on keys of one character")
+        choose_account(page, "Switch on one-character shortcuts")
         page.keyboard.press("Escape")
         page.keyboard.press("4")
         assert page.get_by_role("tab", name="Look").get_attribute("aria-selected") == "true"

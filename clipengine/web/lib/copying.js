@@ -1,7 +1,7 @@
 // Texts and files that the user copies or saves.
 
-import {openDialog} from "./dialogs.js";
-import {findAll, h} from "./dom.js";
+import {openDialog, topmost} from "./dialogs.js";
+import {h} from "./dom.js";
 import {t} from "./texts.js";
 import {toast} from "./toasts.js";
 
@@ -53,7 +53,7 @@ function copySelection(text) {
   field.addEventListener("copy", () => {
     taken = field.selectionEnd - field.selectionStart === field.value.length;
   });
-  (findAll(document, "dialog:modal").at(-1) ?? document.body).append(field);
+  topmost().append(field);
   field.select();
   const copied = document.execCommand("copy") && taken;
   field.remove();

@@ -1,6 +1,6 @@
 // Dialogs.
 
-import {h, iconButton} from "./dom.js";
+import {byId, findAll, h, iconButton} from "./dom.js";
 import {t} from "./texts.js";
 
 let opened = 0; // dialogs
@@ -27,6 +27,7 @@ export function openDialog(title, body, {footer = [], size = "", onclose = () =>
   );
   dialog.addEventListener("close", () => {
     onclose();
+    placeMessages();
     dialog.remove();
   });
   let pressed = false; // on the backdrop: text that is selected with the mouse may end there
@@ -38,8 +39,13 @@ export function openDialog(title, body, {footer = [], size = "", onclose = () =>
   });
   document.body.append(dialog);
   dialog.showModal();
+  placeMessages();
   return dialog;
 }
+
+/** Return the topmost modal dialog, or else the document's body. All else is inert: it is dimmed, and not read out. */
+export const topmost = () => findAll(document, "dialog:modal").at(-1) ?? document.body;
+const placeMessages = () => topmost().append(byId("toasts"), byId("said"));
 
 /**
  * Ask for confirmation. Resolves with true or false.

@@ -70,7 +70,7 @@ function pictureKeys(pictured) {
 
 const STORED = "character-keys"; // beside the theme
 
-/** Return true if keys of one character are shortcuts. Speech input and unsteady hands press them by accident. */
+/** Return true if one-character shortcuts are on. Speech input and unsteady hands press them by accident. */
 export function characterKeys() {
   try {
     return localStorage.getItem(STORED) !== "off";
@@ -122,7 +122,7 @@ export function bindShortcuts(actions, signal) {
  */
 export function showShortcuts(words, {live = false} = {}) {
   openDialog(t("Shortcuts"), [
-    characterKeys() ? null : h("p", {class: "notice"}, t("Keys of one character are switched off in the menu of the account.")),
+    characterKeys() ? null : h("p", {class: "notice"}, t("One-character shortcuts are switched off in the menu of the account.")),
     h(
       "dl",
       {class: "shortcuts", tabindex: "0"},

@@ -4,7 +4,7 @@
 import {get, post} from "../lib/api.js";
 import {announce, h, icon, setText} from "../lib/dom.js";
 import {listen} from "../lib/events.js";
-import {formatMoment, titleOf} from "../lib/format.js";
+import {formatLength, formatMoment, titleOf} from "../lib/format.js";
 import {t} from "../lib/texts.js";
 import {asyncHandler, toast, toastError} from "../lib/toasts.js";
 
@@ -23,6 +23,17 @@ const LAST_SECONDS = 30;
  */
 export function liveMark({silent_since: since}) {
   return since ? h("span", {class: "live silent", title: since}, t("Silent since {time}", {time: formatMoment(since)})) : h("span", {class: "live"}, t("Live"));
+}
+
+/**
+ * Return the text of the button that plays the end. Playback stays behind if the proxy is made more slowly than the recording.
+ *
+ * @param {boolean} following
+ * @param {number} behind seconds
+ */
+export function liveText(following, behind) {
+  if (!following) return t("Go live");
+  return behind < LAST_SECONDS ? t("At live") : t("{time} behind", {time: formatLength(behind)});
 }
 
 export class Live {
@@ -53,6 +64,7 @@ export class Live {
       h("span", {}, t("Last {seconds} s", {seconds: LAST_SECONDS})),
     );
     player.addEventListener("state", () => this.draw(), {signal});
+    player.addEventListener("time", () => this.drawText(), {signal});
     const resync = () =>
       get(`/v1/recordings/${recording.recording_id}`, {signal}).then(
         (now) => this.update(now),
@@ -81,9 +93,13 @@ export class Live {
 
   draw() {
     for (const node of [this.mark, this.go, this.last]) node.hidden = !this.growing;
-    const {following} = this.player;
-    setText(this.goText, following ? t("At live") : t("Go live"));
-    this.go.setAttribute("aria-pressed", String(following));
+    this.go.setAttribute("aria-pressed", String(this.player.following));
+    this.drawText();
+  }
+
+  drawText() {
+    const {following, duration, time} = this.player;
+    setText(this.goText, liveText(following, duration - time));
   }
 
   follow() {

@@ -100,8 +100,8 @@ export function shareClip(clip) {
             "p",
             {class: "muted small"},
             share.expires_at
-              ? t("Anybody who has it can open the clip until {time}.", {time: formatUntil(share.expires_at)})
-              : t("Anybody who has it can open the clip until the link is revoked."),
+              ? t("Anyone with the link can open the clip until {time}.", {time: formatUntil(share.expires_at)})
+              : t("Anyone with the link can open the clip until the link is revoked."),
           ),
         ),
       ),

@@ -16,10 +16,11 @@ import {setQuery} from "../lib/router.js";
  * @param {{selection: Selection, player: Player, timeline: Timeline, transcript: Transcript | null, live: Live}} studio
  */
 export function showPlace(place, {selection, player, timeline, transcript, live}) {
-  const [time, start, end] = [place.t, place.in, place.out].map(Number);
+  const [time, start, end] = [place.t, place.in, place.out].map((text) => (text ? Number(text) : Number.NaN)); // 0 is a time
   if (end > start) selection.set(start, end);
-  if (!time && selection.empty) live.open();
-  if (!time) return;
+  const timed = time >= 0;
+  if (!timed && selection.empty) live.open();
+  if (!timed) return;
   player.seek(time);
   timeline.reveal(player.time);
   if (selection.empty) transcript?.selectWhenLoaded(time);
@@ -32,7 +33,8 @@ export function showPlace(place, {selection, player, timeline, transcript, live}
  * @param {string} language
  */
 export function keepPlace({selection, player}, language) {
-  setQuery({t: player.time, in: selection.start ?? "", out: selection.end ?? "", language});
+  const [start, end] = [selection.start, selection.end].map((time) => (time === null ? "" : String(time)));
+  setQuery({t: player.time, in: start, out: end, language}); // without a time at the start, where a sentence may begin
 }
 
 /**
