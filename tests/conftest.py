@@ -13,6 +13,9 @@ import httpx._transports.default
 import pytest
 from httpx._config import DEFAULT_TIMEOUT_CONFIG, create_ssl_context
 
+from clipengine.work.children import process
+from clipengine.work.children.launch import launch_program
+from tests.support.forked_children import forking
 from tests.support.privileges import give_up_real_time_priority
 from tests.support.s3 import bucket, s3  # noqa: F401 - fixtures
 from tests.support.temporary import temporary_root
@@ -25,6 +28,7 @@ give_up_real_time_priority()
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(temporary_root()))  # of pytest's tmp_path
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "media"
+_WITH_CHILDREN = {"api", "cli", "e2e", "media", "work"}  # folders of tests that start children
 DEFECTS = RECORDINGS.with_name("media-defects")
 
 
@@ -42,6 +46,12 @@ def defects() -> Path:
     if not DEFECTS.is_dir():
         pytest.skip("the defect recordings are not here (../shared/media-defects)")
     return DEFECTS
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fork the children of this process, unless the test is about their programs."""
+    programs = item.get_closest_marker("programs") is not None or item.path.parent.name not in _WITH_CHILDREN
+    process.launch_program = launch_program if programs else forking()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -44,7 +44,7 @@ ENVIRON = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """Yield one server for all recordings, so that damage by one affects the next."""
-    with running_server(tmp_path_factory.mktemp("hostile") / "data", env=ENVIRON) as running:
+    with running_server(tmp_path_factory.mktemp("hostile") / "data", env=ENVIRON, fork=False) as running:
         with weighed(running.process.pid) as weight:
             yield running
         assert running.stop() == 0

@@ -32,7 +32,7 @@ def test_encoder_out_of_memory_fails_only_its_clip(tmp_path: Path) -> None:
     store.mkdir(parents=True)
     (store / "large.mp4").write_bytes(square(size=1600, seconds=2))
     (store / "small.mp4").write_bytes(square(size=128, seconds=4))
-    with running_server(data, env=ENVIRON) as server, server.client() as api:
+    with running_server(data, env=ENVIRON, fork=False) as server, server.client() as api:
         large, small = (
             api.recordings.wait(api.recordings.add(f"h_01/{name}.mp4").recording_id, timeout=300)
             for name in ("large", "small")

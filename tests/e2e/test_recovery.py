@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from clipengine.client import Client, ServerUnreachable
+from tests.support.children import is_child
 from tests.support.invariants import check_invariants
 from tests.support.receiver import Receiver
 from tests.support.selection import cases
@@ -227,7 +228,7 @@ def _children(parent: int) -> list[int]:
             continue
         try:
             stat = (entry / "stat").read_text()
-            encoder = b"clipengine.media.worker.maker" in (entry / "cmdline").read_bytes()
+            encoder = is_child(entry, "maker")
         except OSError:
             continue
         if encoder and int(stat.rpartition(")")[2].split()[1]) == parent:

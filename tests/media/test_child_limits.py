@@ -31,6 +31,8 @@ from tests.support.child import Watching, do_job, find_facts
 from tests.support.reading import MemorySource
 from tests.support.selection import cases
 
+pytestmark = pytest.mark.programs
+
 PROFILES = {
     "h264": {"preset": "ultrafast"},
     "slow": {"preset": "veryslow"},

@@ -35,6 +35,8 @@ from tests.support.child import do_job, find_facts
 from tests.support.selection import cases
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.programs
+
 LAYERS = ("descriptors", "parent death", "limits", "privileges", "landlock", "seccomp")
 ATTEMPTS = Path(__file__).with_name("sandbox_attempts.py")
 

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.programs
+
 _PROGRAM = """
 import ctypes, resource
 import numpy as np

@@ -10,6 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+def is_child(process: Path, program: str = "") -> bool:
+    """Return True if a process, by its folder in /proc, runs the program of a child. Raises OSError if it has ended."""
+    command, name = (process / "cmdline").read_bytes(), (process / "comm").read_text()
+    return f"clipengine.media.worker.{program}".encode() in command or name.startswith(f"child-{program}")
+
+
 def working(engine: int) -> list[int]:
     """Return the children of the process that have a job: they have threads."""
     return [pid for pid, fields in _children(engine) if int(fields[17]) > 1]
@@ -23,8 +29,9 @@ def holding(engine: int, path: Path) -> list[int]:
     found = []
     for pid, _ in _children(engine):
         with suppress(OSError):
-            begun = b"clipengine.media.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-            if begun and any(os.readlink(each) == str(path.resolve()) for each in Path(f"/proc/{pid}/fd").iterdir()):
+            process = Path(f"/proc/{pid}")
+            opened = (os.readlink(each) for each in (process / "fd").iterdir())
+            if is_child(process) and str(path.resolve()) in opened:
                 found.append(pid)
     return found
 

@@ -23,6 +23,7 @@ from typing import IO, Any
 
 _MOST_BYTES = 100_000  # of a request: arguments and an environment
 _MODULES = ("clipengine.cli.operator.serve", "clipengine.cli.operator.worker")
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 class ForkedProcess:
@@ -81,6 +82,7 @@ class _Origin:
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": str(_ROOT)},
                 start_new_session=True,
             )
         atexit.register(self.close)
@@ -146,6 +148,7 @@ def _become(request: dict[str, Any], passed: Sequence[int]) -> list[str]:
     os.environ.clear()
     os.environ.update(request["env"])
     time.tzset()
+    fork_children()
     return list(request["arguments"])
 
 
@@ -155,5 +158,10 @@ if __name__ == "__main__":
 
     for _name in _MODULES:
         import_lasting(_name)
+    from clipengine.api.routes.page import page_files
+    from tests.support.forked_children import fork_children, programs
+
+    programs()
+    page_files((), ())
     sys.argv = _fork_for_each_request(socket.socket(fileno=int(sys.argv[1])))
     sys.exit(main())

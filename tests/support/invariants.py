@@ -15,6 +15,7 @@ from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
+from tests.support.children import is_child
 from tests.support.waiting import until
 
 
@@ -121,8 +122,7 @@ def children_of(data: Path) -> list[int]:
         if not entry.name.isdigit():
             continue
         try:
-            command = (entry / "cmdline").read_bytes()
-            if b"clipengine.media." not in command:
+            if not is_child(entry):
                 continue
             files = [os.readlink(each) for each in (entry / "fd").iterdir()]
         except OSError:

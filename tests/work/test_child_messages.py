@@ -20,6 +20,8 @@ from clipengine.work.children.jobs import Job, probe_job
 from clipengine.work.children.messages import parse_message
 from tests.support.hostile_child import HostileChild
 
+pytestmark = pytest.mark.programs
+
 # A valid result needs more: several copies of 2 MiB of JSON, two of 17 MiB of data. An invalid one is not parsed.
 _MOST_GROWTH = 24 << 20
 _FACTS = '"facts": {"container": "mp4", "origin": "0", "duration": "60"}, "seek_index": null'

@@ -24,6 +24,8 @@ from scripts.sample import make_sample
 from tests.support.child import find_facts
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.programs
+
 _VALUES: dict[ReadJob, dict[str, str | int]] = {
     FRAME: {"at": "1", "width": 64},
     TIMES: {"start": "0", "end": "1"},

@@ -43,7 +43,7 @@ from tests.support.speech import RATE, speech_server, write_samples
 from tests.support.waiting import until
 from tests.work.test_transcriptions import Bench
 
-pytestmark = pytest.mark.exhaustive
+pytestmark = [pytest.mark.exhaustive, pytest.mark.programs]
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def fork_child(program: Literal["maker", "inspector"], control: int, ranges: int
         return pid
     status = 1
     try:
-        _detach(stderr)
+        detach(stderr)
         os.close(writing)
         run_child(_JOBS[program], control, ranges, parent, sandbox=True, when_locked=log_library_errors)
         status = 0
@@ -47,7 +47,7 @@ def fork_child(program: Literal["maker", "inspector"], control: int, ranges: int
         os._exit(status)  # without the exit handlers of the parent
 
 
-def _detach(stderr: int) -> None:
+def detach(stderr: int) -> None:
     """Leave the terminal, the working folder and the standard streams of the parent."""
     os.setsid()
     os.chdir("/")
