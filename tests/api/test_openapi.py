@@ -22,14 +22,19 @@ from clipengine.clips.clip import Clip
 from clipengine.errors import ClipEngineError, by_code
 from clipengine.events import EventType
 from clipengine.recordings.recording import Recording
-from tests.support.api import ApiServer, Check, RecordedEngine
+from tests.support.api import ApiServer, Check, RecordedEngine, api_server, recorded_engine
 
 OPEN = {"/livez", "/readyz", "/v1/ingest/{source}"}  # no API key is needed
 
 
-@pytest.fixture
-def document(http: httpx.Client) -> dict[str, Any]:
-    answer = http.get("/v1/openapi.json")
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    with (
+        recorded_engine(tmp_path_factory.mktemp("document")) as engine,
+        api_server(engine) as server,
+        server.client() as http,
+    ):
+        answer = http.get("/v1/openapi.json")
     assert answer.headers["content-type"] == "application/json"
     found: dict[str, Any] = answer.json()
     return found

@@ -118,9 +118,8 @@ PLAN = settings(
 @pytest.mark.parametrize(
     ("mode", "examples"),
     [
-        pytest.param(GenerationMode.POSITIVE, 2, id="few"),
-        pytest.param(GenerationMode.POSITIVE, 20, id="positive", marks=pytest.mark.exhaustive),
-        pytest.param(GenerationMode.NEGATIVE, 20, id="negative", marks=pytest.mark.exhaustive),
+        pytest.param(GenerationMode.POSITIVE, 20, id="positive"),
+        pytest.param(GenerationMode.NEGATIVE, 12, id="negative"),
     ],
 )
 @pytest.mark.exhaustive
@@ -164,4 +163,4 @@ def test_every_operation_conforms_to_the_document(described: Described, mode: Ge
             continue  # it takes no input
     assert not faults, "\n\n".join(faults)
     assert {200, 404, 422} <= set(answers), answers
-    assert examples < 20 or 409 in answers
+    assert 409 in answers

@@ -24,6 +24,7 @@ from clipengine.media.output.segmented_video import Layout, segment_layout
 from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
 from clipengine.settings import Encoding
 from clipengine.work.children.jobs import probe_job
+from tests.films import makers_sound
 from tests.films.catalogue import FILMS, Shelf
 from tests.films.cuts import cuts_of
 from tests.films.cutting import cut_file, cut_parts
@@ -57,8 +58,14 @@ def _check_order(path: Path) -> None:
     assert all(dts <= pts for pts, dts in times)
 
 
+# Films without video have no segments, and films that differ in audio only are written alike.
+_OF_AUDIO = {name for name, maker in FILMS.items() if maker.make.__module__ == makers_sound.__name__}
+_WITH_AUDIO = {"audio_late_ts", "audio_gap_mp4", "audio_three_tracks", "video_only_mp4"}
+_FILMS = [name for name in FILMS if name not in _OF_AUDIO - _WITH_AUDIO]
+
+
 @pytest.mark.usefixtures("short_segments")
-@pytest.mark.parametrize("name", cases(FILMS, {"mp4_bframes", "ts_wraps"}))
+@pytest.mark.parametrize("name", cases(_FILMS, {"mp4_bframes", "ts_wraps"}))
 @pytest.mark.typical(1)
 def test_every_film_is_exact(shelf: Shelf, tmp_path: Path, name: str) -> None:
     film = shelf.get(name)

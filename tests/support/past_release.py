@@ -28,7 +28,7 @@ _COMMITS = {  # a checkout may lack the tags
 ARCHIVES = Path(__file__).resolve().parents[1] / "releases"
 _NO_TIMES = {"file_size_bytes", "outage_ms"}
 _WITH_URLS = [("endpoints", "url"), ("deliveries", "url"), ("deliveries", "target"), ("clips", "webhook_url")]
-_AGE_MS = 60_000
+_AGE_MS = 600_000  # longer than the longest pause before a delivery is sent again
 # Of a delivery that has ended in the meantime, and of another key in the list.
 _MAY_BECOME_NULL = (".next_at", ".last_used_at")
 
@@ -90,7 +90,7 @@ def _installed(release: str, folder: Path) -> Path:
 
 
 def unpack(release: str, folder: Path, *, port: int) -> PastSite:
-    """Unpack a site that ended a minute ago and whose webhook receiver listens on `port`."""
+    """Unpack a site that ended ten minutes ago and whose webhook receiver listens on `port`."""
     stream = lzma.decompress((ARCHIVES / f"{release}.tar.xz").read_bytes())
     folder.mkdir(parents=True)
     # GNU tar: Python's tarfile rounds the modification times that the ETags of the store contain.
