@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import struct
 import time
-import zlib
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -13,7 +12,6 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
@@ -27,7 +25,6 @@ from clipengine.media.input.containers.container import (
     keep_only,
     open_recording,
     read_packets,
-    seek,
     video_stream,
 )
 from clipengine.media.input.containers.id3_clock import id3_clock
@@ -47,8 +44,6 @@ Size = tuple[int, int]
 _NOTHING = Extent(None, None, None, None)
 _MARK = struct.Struct(">16sQqq")
 _LARGE_BYTES = 3 << 20
-_SEAM_SECONDS = 60  # of pictures that two files may have in common
-_LEAST_SAME = 5  # pictures
 _HEAD_PACKETS = 200  # more than frames are reordered, in which the first one is
 _END_PACKETS = 50  # of each stream; at most 16 frames are reordered
 _TIMESTAMPS = "timed_id3"  # beside audio alone; beside video, such a stream has descriptions
@@ -119,49 +114,6 @@ def probe_files(source: ByteSource, index: PieceSeekIndex) -> PieceProbe:
     read = head.bytes_read + sum(count for _, _, count, _ in scanned)
     marks = [mark for _, _, _, mark in scanned]
     return PieceProbe(facts, [scan for scan, _, _, _ in scanned], [_origin(source, found, head)], read, marks)
-
-
-def find_seams(source: ByteSource, index: PieceSeekIndex) -> list[Fraction | None]:
-    """Return, for each pair of runs, the container time in the first file at which the second one begins.
-
-    It is None unless the last pictures of the first file are the first ones of the second, packet by packet.
-    """
-    runs = list(index.runs(0))
-    return [_seam(source, *pair) for pair in zip(runs[::2], runs[1::2], strict=True)]
-
-
-def _seam(source: ByteSource, before: PlacedRun, after: PlacedRun) -> Fraction | None:
-    try:
-        tail, head = _pictures(source, before, at_end=True), _pictures(source, after, at_end=False)
-    except RecordingError:
-        return None
-    shapes, other = ([each[1:] for each in pictures] for pictures in (tail, head))
-    starts = (number for number, (_, _, digest) in enumerate(tail) if digest is not None)
-    found = [number for number in starts if shapes[number:] == other[: len(shapes) - number]]
-    return tail[found[-1]][0] if found and len(shapes) - found[-1] >= _LEAST_SAME else None
-
-
-def _pictures(source: ByteSource, run: PlacedRun, *, at_end: bool) -> list[tuple[Fraction, int, int | None]]:
-    """Return the times and sizes of the pictures of the last or first minute of a file, and the checks of keyframes."""
-    pieces = PieceSource(source, run, 0, 0)
-    found: list[tuple[Fraction, int, int | None]] = []
-    with MediaReader(pieces) as reader, open_recording(reader, pieces.splice) as container:
-        video = video_stream(container)
-        if video is None:
-            return found
-        keep_only(container, [video])
-        duration, start = container.duration or 0, container.start_time or 0
-        if at_end and duration > _SEAM_SECONDS * av.time_base:
-            seek(container, start + duration - _SEAM_SECONDS * av.time_base)
-        stamps = PacketTimestamps(Fraction(0))
-        for packet in read_packets(container, [video], reader):
-            times = stamps.of(packet)
-            if times is None:
-                continue
-            if not at_end and found and times[0] > found[0][0] + _SEAM_SECONDS:
-                break
-            found.append((times[0], packet.size, zlib.crc32(bytes(packet)) if packet.is_keyframe else None))
-    return found
 
 
 class _ReadPiece:

@@ -17,11 +17,12 @@ from clipengine.clips.options.watermarks import WatermarkStyle
 from clipengine.clips.texts.subtitles import pack
 from clipengine.media.clip_builder import CutStep, Drawing
 from clipengine.media.cut import cut_clip
+from clipengine.media.file_overlaps import find_overlaps
 from clipengine.media.input.containers.cached_reader import ByteSource
 from clipengine.media.memory import log_library_errors
 from clipengine.media.previews.job import READERS, do_read_job
 from clipengine.media.probe import probe
-from clipengine.media.probe_pieces import find_seams, probe_files, probe_pieces, scan_pieces
+from clipengine.media.probe_pieces import probe_files, probe_pieces, scan_pieces
 from clipengine.media.snap import part_silences, snap_part
 from clipengine.media.versions import ffmpeg_version
 from clipengine.media.video.overlay import decode_watermark
@@ -65,9 +66,9 @@ def _probe_pieces(job: dict[str, Any], source: ByteSource) -> Result:
     return result | {"bytes_read": found.bytes_read}, b""
 
 
-def _find_seams(job: dict[str, Any], source: ByteSource) -> Result:
-    seams = find_seams(source, PieceSeekIndex.model_validate(job["pieces"]))
-    return {"type": "result", "seams": _texts(seams)}, b""
+def _find_overlaps(job: dict[str, Any], source: ByteSource) -> Result:
+    found = find_overlaps(source, PieceSeekIndex.model_validate(job["pieces"]))
+    return {"type": "result", "overlaps": _texts(found)}, b""
 
 
 def _scan_pieces(job: dict[str, Any], source: ByteSource) -> Result:
@@ -150,8 +151,8 @@ def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int]
         return _probe_pieces(job, sources[0])
     if job["job"] == "scan_pieces":
         return _scan_pieces(job, sources[0])
-    if job["job"] == "find_seams":
-        return _find_seams(job, sources[0])
+    if job["job"] == "find_overlaps":
+        return _find_overlaps(job, sources[0])
     if job["job"] in READERS:
         return {"type": "result"}, do_read_job(job, sources[0], descriptors)
     if job["job"] == "snap":

@@ -37,8 +37,8 @@ class Mark(NamedTuple):
 class FolderFile(NamedTuple):
     """A file with the time of its name in microseconds since 1970, if it has one, its scan and its mark.
 
-    `closed` is the time of its last change, if the store knows it. The picture at the container time `seam` of the file
-    before is the first one of this file, and the rest of that file follows here, too.
+    `closed` is the time of its last change, if the store knows it. If the file begins with the last pictures of the
+    file before, `overlap` is the container time at which they begin in the file before.
     """
 
     run: Run
@@ -46,7 +46,7 @@ class FolderFile(NamedTuple):
     scan: RunScan
     mark: Mark | None = None
     closed: int | None = None
-    seam: Fraction | None = None
+    overlap: Fraction | None = None
 
     @property
     def first(self) -> Fraction:
@@ -102,8 +102,8 @@ class FolderEnd:
 
 
 def _kept_values(file: FolderFile) -> list[Any]:
-    seam = None if file.seam is None else str(file.seam)
-    return [file.name, str(file.first), str(file.end), file.mark and [*file.mark], file.closed, seam]
+    overlap = None if file.overlap is None else str(file.overlap)
+    return [file.name, str(file.first), str(file.end), file.mark and [*file.mark], file.closed, overlap]
 
 
 def _kept_file(
@@ -112,12 +112,12 @@ def _kept_file(
     end: str,
     mark: list[Any] | None,
     closed: int | None = None,
-    seam: str | None = None,
+    overlap: str | None = None,
 ) -> FolderFile:
     extent = Extent(Fraction(first), Fraction(end), None, None)
     run = Run(0, None, None, [Piece(ObjectRange("", "", 0, 0), 0, 0)])
     scan, found = RunScan(extent, extent), None if mark is None else Mark(*mark)
-    return FolderFile(run, name, scan, found, closed, None if seam is None else Fraction(seam))
+    return FolderFile(run, name, scan, found, closed, None if overlap is None else Fraction(overlap))
 
 
 class PlacedFiles(NamedTuple):

@@ -129,7 +129,7 @@ def _doubt(stretch: Sequence[_InStretch], early: Sequence[int], *, by_ends: bool
     shared = (
         before.offset + before.file.length - after.offset
         for before, after in pairwise(stretch)
-        if after.file.seam is not None
+        if after.file.overlap is not None
     )
     return max([0, *shared, *(each for each in early if _SLACK_US < each < _PREROLL_US)]) / MICROSECONDS
 
@@ -204,10 +204,10 @@ def _next_offset(current: Sequence[_InStretch], file: FolderFile) -> int:
     if file.mark is not None and before.file.mark is not None:
         began = Fraction(file.mark.dts - before.file.mark.dts, 10**9)
         return before.offset + microseconds(began + file.first - before.file.first)
-    if file.seam is not None:
+    if file.overlap is not None:
         begins = file.scan.first.video_start
         lead = Fraction(0) if begins is None else begins - file.first
-        return before.offset + microseconds(file.seam - before.file.first - lead)
+        return before.offset + microseconds(file.overlap - before.file.first - lead)
     return before.offset + before.file.length
 
 
@@ -215,7 +215,7 @@ def _continues(current: Sequence[_InStretch], file: FolderFile, resolution: int)
     before = current[-1].file
     if file.mark is not None and before.mark is not None:
         return file.mark.stream == before.mark.stream and file.mark.number == before.mark.number + 1
-    if file.name is None or file.seam is not None:
+    if file.name is None or file.overlap is not None:
         return True
     window = _Window.of(_offsets(current[-_WINDOW:]), resolution)
     expected = current[-1].offset + before.length + window.middle

@@ -49,7 +49,7 @@ def read_folder_facts(
         reports = _reports(listed, probe, run, reader)
         files = list(_files(listed, reports))
         by_ends = begin_early([each for each in files if each.scan.first.start is not None], listed.resolution)
-        files = _with_seams(files, listed, reader, probe, run, by_ends=by_ends)
+        files = _with_overlaps(files, listed, reader, probe, run, by_ends=by_ends)
         return _placed_files(listed, files, source, reports, reader, settle_seconds is not None)
     except BaseException:
         reader.close()
@@ -62,7 +62,7 @@ def _reports(
     return [run(_files_job(batch, probe), reader) for batch in seek_index_of(listed.index).batches(_FILES_AT_ONCE)]
 
 
-def _with_seams(
+def _with_overlaps(
     files: Sequence[FolderFile],
     listed: FolderFiles,
     reader: PiecesReader,
@@ -72,7 +72,7 @@ def _with_seams(
     before: FolderFile | None = None,
     by_ends: bool,
 ) -> list[FolderFile]:
-    """Return the files, and set the `seam` of a file that begins with pictures of the file before.
+    """Return the files, and set the `overlap` of a file that begins with pictures of the file before.
 
     `before` is the file before them, and the first file of the reader. Raises ValueError.
     """
@@ -88,10 +88,10 @@ def _with_seams(
     for first in range(0, len(places), _PAIRS_AT_ONCE):
         batch = places[first : first + _PAIRS_AT_ONCE]
         pieces = seek_index_of(runs).single([(number - back, 0) for number in batch for back in (1, 0)])
-        job = replace(probe, message={"job": "find_seams", "pieces": pieces.model_dump(mode="json")})
-        seams = [Extent.of([each, None, None, None, None]).video_start for each in run(job, reader)["seams"]]
-        for number, seam in zip(batch, seams, strict=True):
-            found[number - skipped] = found[number - skipped]._replace(seam=seam)
+        job = replace(probe, message={"job": "find_overlaps", "pieces": pieces.model_dump(mode="json")})
+        overlaps = [Extent.of([each, None, None, None, None]).video_start for each in run(job, reader)["overlaps"]]
+        for number, overlap in zip(batch, overlaps, strict=True):
+            found[number - skipped] = found[number - skipped]._replace(overlap=overlap)
     return found
 
 
@@ -161,7 +161,7 @@ def read_added_files(
         before = end.files[-1]._replace(run=last)
         by_ends = end.by_ends or begin_early([*end.files, *found], listed.resolution)
         try:
-            found = _with_seams(found, listed, reader, probe, run, before=before, by_ends=by_ends)
+            found = _with_overlaps(found, listed, reader, probe, run, before=before, by_ends=by_ends)
         finally:
             reader.close()
     files = [each for each in found if each.scan.first.start is not None]
