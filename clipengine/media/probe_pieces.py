@@ -38,7 +38,7 @@ from clipengine.recordings.facts import PIECES, AudioFacts, SourceFacts, VideoFa
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, PlacedPiece, PlacedRun
 from clipengine.recordings.pieces import MAX_AUDIO_STREAMS, TrackKind, stream_number
 from clipengine.recordings.timeline.folder_files import Mark
-from clipengine.recordings.timeline.placing import Extent, RunScan
+from clipengine.recordings.timeline.run_placing import Extent, RunScan
 
 Size = tuple[int, int]
 _NOTHING = Extent(None, None, None, None)

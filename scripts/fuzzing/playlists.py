@@ -23,7 +23,7 @@ from clipengine.recordings.playlist import (
 )
 from clipengine.recordings.timeline.clock_resets import split_at_clock_resets
 from clipengine.recordings.timeline.growing import Growth, begun, continue_index, grown, known_extents
-from clipengine.recordings.timeline.placing import Extent, RunScan, place, place_growing
+from clipengine.recordings.timeline.run_placing import Extent, RunScan, place, place_growing
 from scripts.fuzzing.texts import mutated
 
 SLOW_SECONDS = 5.0

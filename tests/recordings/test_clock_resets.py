@@ -17,7 +17,7 @@ from clipengine.recordings.playlist import MediaPlaylist
 from clipengine.recordings.segments import ByteRange, Segment
 from clipengine.recordings.timeline.clock_resets import Measure, check_clock_resets, split_at_clock_resets
 from clipengine.recordings.timeline.growing import begun, continue_index, grown, known_extents
-from clipengine.recordings.timeline.placing import Extent, RunScan, place, place_growing
+from clipengine.recordings.timeline.run_placing import Extent, RunScan, place, place_growing
 
 F = Fraction
 SECONDS, ONE, BEGINS = F(4), F(1), F(10)

@@ -20,7 +20,7 @@ from clipengine.recordings.file_name_pattern import (
 from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
 from clipengine.recordings.timeline.folder_files import FolderEnd, FolderFile, Mark, PlacedFiles
 from clipengine.recordings.timeline.folder_placing import place_files, place_more
-from clipengine.recordings.timeline.placing import Extent, RunScan
+from clipengine.recordings.timeline.run_placing import Extent, RunScan
 
 F = Fraction
 SECOND = 1_000_000

@@ -21,7 +21,7 @@ from clipengine.recordings.playlist import (
 from clipengine.recordings.segments import Segment
 from clipengine.recordings.timeline.clock_resets import split_at_clock_resets
 from clipengine.recordings.timeline.growing import Growth, begun, continue_index, grown, known_extents, unread
-from clipengine.recordings.timeline.placing import Extent, RunScan, place_growing
+from clipengine.recordings.timeline.run_placing import Extent, RunScan, place_growing
 
 F = Fraction
 

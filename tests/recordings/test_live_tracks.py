@@ -16,7 +16,7 @@ from clipengine.recordings.playlist import MediaPlaylist
 from clipengine.recordings.segments import ByteRange, Segment
 from clipengine.recordings.timeline.clock_resets import Extents, Measure, split_at_clock_resets
 from clipengine.recordings.timeline.growing import begun, continue_index, grown, held_back, known_extents
-from clipengine.recordings.timeline.placing import Extent, place, place_growing
+from clipengine.recordings.timeline.run_placing import Extent, place, place_growing
 
 F = Fraction
 FRAME, PACKET = F(1, 25), F(1024, 48_000)

@@ -15,7 +15,7 @@ from clipengine.recordings.pieces import MAX_INIT_BYTES, MAX_RUNS, Counts, Gap, 
 from clipengine.recordings.playlist import MediaPlaylist, parse_playlist, segment_keys
 from clipengine.recordings.seek_index import MAX_POINTS
 from clipengine.recordings.timeline.clock import clock_of_dates
-from clipengine.recordings.timeline.placing import Extent, RunScan, place
+from clipengine.recordings.timeline.run_placing import Extent, RunScan, place
 
 F = Fraction
 WRAP = F(2**33, 90_000)

@@ -10,7 +10,7 @@ from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.pieces import MICROSECONDS, ObjectRange, Piece, PieceIndex, Run, Track
 from clipengine.recordings.recording import RecordingSpec
 from clipengine.recordings.timeline.growing import GrowingTrack, Growth
-from clipengine.recordings.timeline.placing import Extent
+from clipengine.recordings.timeline.run_placing import Extent
 from tests.support.api import FACTS
 
 SECONDS = 4  # of a piece

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from clipengine.clips.texts.cues import Cue, check_cues
 from clipengine.clips.texts.transcript_file import parse_transcript
-from clipengine.recordings.timeline.placing import near
+from clipengine.recordings.timeline.run_placing import near
 
 _MAP = re.compile(rb"^X-TIMESTAMP-MAP=([ -~]{1,100})\s*$", re.MULTILINE)
 _TICKS = re.compile(rb"MPEGTS:(\d{1,19})")

@@ -27,7 +27,7 @@ from typing import NamedTuple
 from clipengine.errors import PlaylistInvalid, TooManyPieces
 from clipengine.recordings.assembly import check_runs
 from clipengine.recordings.pieces import MAX_RUNS, MICROSECONDS, PieceIndex, Run, Track
-from clipengine.recordings.timeline.placing import WRAP_SECONDS, Extent, RunScan, near
+from clipengine.recordings.timeline.run_placing import WRAP_SECONDS, Extent, RunScan, near
 
 _MAX_MEASURED = 3 * MAX_RUNS  # of a recording
 _LEAST_SECONDS = Fraction(1)  # by which a clock goes back over several pieces: less is an error of the stated durations

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 from clipengine.recordings.pieces import MICROSECONDS, ObjectRange, Piece, Run
 from clipengine.recordings.timeline.clock import Clock
-from clipengine.recordings.timeline.placing import Extent, RunScan
+from clipengine.recordings.timeline.run_placing import Extent, RunScan
 
 _MAX_NANOSECONDS = 1 << 63
 FolderOrder = tuple[int, int, str]  # the time and the number of a name, or 0, and the key

@@ -28,7 +28,7 @@ from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run, Track
 from clipengine.recordings.segments import Segment
 from clipengine.recordings.timeline.clock_resets import Measure
 from clipengine.recordings.timeline.folder_files import FolderEnd, FolderFile
-from clipengine.recordings.timeline.placing import Extent, Placement, RunScan, place_growing
+from clipengine.recordings.timeline.run_placing import Extent, Placement, RunScan, place_growing
 
 GROWTH_FORMAT = 2  # format of rows: 0.2.0 reads extents of five times only
 _AHEAD = 2  # pieces: a clock that one track has for longer is not of the other

@@ -16,7 +16,7 @@ from clipengine.recordings.timeline.clock import Clock
 from clipengine.recordings.timeline.folder_files import FolderFile, Mark, PlacedFiles
 from clipengine.recordings.timeline.folder_placing import begin_early, may_overlap, place_files, place_more
 from clipengine.recordings.timeline.growing import Growth, grown_folder
-from clipengine.recordings.timeline.placing import Extent
+from clipengine.recordings.timeline.run_placing import Extent
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.folders import FolderFiles, read_folder
 from clipengine.stores.pieces_reader import PiecesReader

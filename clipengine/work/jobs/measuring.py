@@ -13,7 +13,7 @@ from clipengine.errors import DecoderCrashed
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
 from clipengine.recordings.pieces import ObjectRange, PieceIndex, Run
-from clipengine.recordings.timeline.placing import Extent, RunScan
+from clipengine.recordings.timeline.run_placing import Extent, RunScan
 from clipengine.stores.base import ObjectReader
 from clipengine.work.children.jobs import Job, Message, scan_job
 

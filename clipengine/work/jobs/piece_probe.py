@@ -22,7 +22,7 @@ from clipengine.recordings.playlist import MediaPlaylist, VariantChoice
 from clipengine.recordings.timeline.clock import Clock, clock_of_dates
 from clipengine.recordings.timeline.clock_resets import check_clock_resets, split_at_clock_resets
 from clipengine.recordings.timeline.growing import Growth, begun
-from clipengine.recordings.timeline.placing import Extent, RunScan, place_growing
+from clipengine.recordings.timeline.run_placing import Extent, RunScan, place_growing
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import ReadPlaylist, read_pieces

@@ -31,7 +31,7 @@ from clipengine.media.input.timing.packet_timestamps import PacketTimestamps, Ti
 from clipengine.media.input.timing.timeline import as_fraction
 from clipengine.recordings.piece_seek_index import PlacedRun
 from clipengine.recordings.pieces import MAX_AUDIO_STREAMS, stream_number
-from clipengine.recordings.timeline.placing import near
+from clipengine.recordings.timeline.run_placing import near
 
 # Small, so that little is read of the pieces after the clip, which may be missing.
 _BLOCK_BYTES = 4 * 1024
