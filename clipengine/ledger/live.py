@@ -51,7 +51,10 @@ _DUE = Statement(
 
 @dataclass(frozen=True)
 class Refresh:
-    """A claimed refresh. `lease` is the fencing token of this claim; times are in ms since 1970."""
+    """A claimed refresh. `lease` is the fencing token of this claim; times are in ms since 1970.
+
+    It is `ending` if a request ends the recording, and `wanted` if one waits for it or was made lately.
+    """
 
     recording: Recording
     growth: Growth

@@ -54,10 +54,10 @@ def is_other_session(
     return False
 
 
-def is_overtaken(store: Store, end: PieceIndex, index: Callable[[], PieceIndex | None]) -> bool:
-    """Return True if the last pieces of a track were replaced: another session has written more than the recording has.
+def is_overwritten(store: Store, end: PieceIndex, index: Callable[[], PieceIndex | None]) -> bool:
+    """Return True if the last pieces of a track were replaced by a session whose playlist continues the known one.
 
-    Its playlist may then continue the known one, with the same names and durations. `end` is the end of the recording's
+    It has the same names and durations, so `is_other_session` does not notice it. `end` is the end of the recording's
     `index`. Raises StorageError.
     """
     for number, track in enumerate(end.tracks):

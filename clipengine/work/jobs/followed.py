@@ -87,7 +87,8 @@ class Followed:
         return found if isinstance(found, GrowingFile) else None
 
     @property
-    def has_ended(self) -> bool:
+    def states_end(self) -> bool:
+        """True if all playlists, or the file, state that nothing will be added."""
         return all(each.ended for each in self.playlists)
 
     @property
@@ -228,8 +229,8 @@ class Followed:
             self.warn("the clock of its file jumps: what follows can be cut when it has ended")
         return modified
 
-    def find(self, store: Store, listed: Sequence[Sequence[NumberedSegment]], *, is_over: bool) -> Found:
-        """Look up the listed segments in the store, up to one that is late; if it `is_over`, none is."""
+    def find(self, store: Store, listed: Sequence[Sequence[NumberedSegment]], *, awaits_late: bool) -> Found:
+        """Look up the listed segments in the store, up to one that may still appear there if it `awaits_late` ones."""
         keys = [key for segments in listed for _, segment in segments for key in _keys(segment)]
         growing = {key for segments in listed for key in ranged_keys(segment for _, segment in segments)}
         stored = self.file.stored() if self.file is not None else stored_pieces(store, keys, growing=growing)
@@ -239,7 +240,7 @@ class Followed:
             for number, (_, segment) in enumerate(segments, 1):
                 if _keys(segment) and is_stored(segment.data, stored):
                     count = number  # the last one is in the store: after a gap, there is always a piece
-                elif _keys(segment) and not is_over and self._is_late(segment):
+                elif _keys(segment) and awaits_late and self._is_late(segment):
                     is_late = True
                     break
             ready.append(list(segments[:count]))

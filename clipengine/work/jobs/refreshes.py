@@ -1,22 +1,26 @@
-"""Refreshes of recordings that are still written: read the additions to their playlists, and measure them if needed.
+"""Refreshes of recordings that are still written: read what was added to them, and measure it if needed.
 
-A refresh is one request for each playlist, a listing of the files of a folder after the last one, or a read of the new
-bytes of a file. A child measures new pieces at once if a request waits for the recording or looks at it, and otherwise
-many together:
+A refresh requests each playlist, lists the files of a folder after the last known one, or reads the new bytes of a
+file. If a request waits for the recording, or was made lately, a child measures new pieces at once. Otherwise it
+measures many together, later:
 
-    claim --> read --+-- nothing new, or little and no request waits ---> `live.later`
-                     +-- new pieces --> measure and place them ---------> `live.append`
-                     +-- end of the playlists, or of the folder --------> `live.complete`, after the last pieces
-                     +-- end of the file --> probe all of it -----------> `live.close`
-                     +-- playlists of another session ------------------> `live.end_session`
+    claim --> read --+-- playlists list another session -----------------------> `live.end_session`
+                     +-- nothing new, or few pieces and no request waits ------> `live.later`
+                     +-- the file has ended --> probe all of it ---------------> `live.close`
+                     +-- new pieces --+-- the last known ones are overwritten -> `live.end_session`
+                                      +-- measure and place them --+-----------> `live.append`
+                                                                   +-- the last -> `live.complete`
 
-`clipengine.recordings.timeline.growing` describes how new pieces are measured and placed.
+A recording ends if its playlists or its file state the end (`Followed.states_end`), if a request ends it
+(`Refresh.ending`), or if its producer is silent for too long. In the last two cases, listed pieces that are missing in
+the store are gaps at once. `clipengine.recordings.timeline.growing` describes how pieces are placed.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -48,7 +52,7 @@ from clipengine.stores.folders import MAX_FILES, FolderFiles, read_folder
 from clipengine.stores.growing_etag import is_growing
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_texts_of
-from clipengine.stores.producer_restarts import OVERWRITTEN, is_other_session, is_overtaken, left_of
+from clipengine.stores.producer_restarts import OVERWRITTEN, is_other_session, is_overwritten, left_of
 from clipengine.timecode import now_ms, rfc3339
 from clipengine.tracing import bind
 from clipengine.work.camera_files_left_out import report_left_out
@@ -58,7 +62,7 @@ from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.running import RunningChildren
 from clipengine.work.claim_watch import ClaimWatch
 from clipengine.work.jobs.folder_probe import read_added_files
-from clipengine.work.jobs.followed import USUAL_TARGET_SECONDS, Followed, FollowedRecordings, Found
+from clipengine.work.jobs.followed import USUAL_TARGET_SECONDS, Followed, FollowedRecordings, Found, NumberedSegment
 from clipengine.work.jobs.measuring import Measuring, valid_reports, with_sizes
 from clipengine.work.jobs.piece_texts import read_texts, store_texts
 from clipengine.work.jobs.silent_producers import SILENCE_SECONDS, is_silent, is_written_out, longest_silence
@@ -119,7 +123,7 @@ class Refresher(Jobs[Refresh]):
         return bind(recording_id=item.recording.recording_id, attempt=item.lease, engine=self._owner)
 
     def run(self, item: Refresh) -> None:
-        """Read the playlists. Append the additions, or set the recording complete if it has ended."""
+        """Read what was added to a folder, a file or playlists. Append it, or complete the recording at its end."""
         followed = self._followed.of(item)
         if item.recording.folder is not None:
             self._refresh_folder(item, followed, FolderSource.from_object(item.recording.folder))
@@ -129,31 +133,14 @@ class Refresher(Jobs[Refresh]):
             self._end_session(item)
             return
         listed = followed.take(item)
-        # It ends with its playlists, on request, or after a long silence.
-        is_over = item.ending or self._silent_for(followed) > longest_silence(item.growth)
-        has_ended = is_over or followed.has_ended
-        count = max(len(segments) for segments in listed)
-        is_wanted = item.wanted and not followed.is_behind
-        if not has_ended and (not count or not (is_wanted or count >= _MOST_LISTED)):
+        end_is_assumed = item.ending or self._silent_for(followed) > longest_silence(item.growth)
+        has_ended = end_is_assumed or followed.states_end
+        if not has_ended and not self._is_due_now(item, followed, listed):
             self._later(item, followed, followed.listed_seconds(self._awaited(item, followed)))
-            return
-        if followed.file is not None and has_ended and (not count or followed.is_behind):
-            self._close_file(item, followed, followed.file)
-            return
-        end = self._ledger.recordings.pieces.end(item.recording.recording_id)
-        if followed.file is None and is_overtaken(self._store, end, partial(self._index, item)):
-            self._end_session(item)
-            return
-        found = followed.find(self._store, listed, is_over=is_over)
-        ended = has_ended and not any(found.late) and followed.file is None
-        added = self._measure(item, followed, end, found, ended=ended)
-        if added is None:
-            self._later(item, followed)
-        elif ended:
-            self._complete(item, followed, added)
+        elif followed.file is not None:
+            self._refresh_file(item, followed, followed.file, listed, has_ended=has_ended)
         else:
-            followed.note(found, added.growth.safe_end - item.growth.safe_end)
-            self._append(item, followed, added)
+            self._refresh_playlists(item, followed, listed, has_ended=has_ended, awaits_late=not end_is_assumed)
 
     def retry(self, item: Refresh, error: ClipEngineError) -> Retry | None:
         return Retry(round(USUAL_TARGET_SECONDS * 1000))
@@ -176,6 +163,48 @@ class Refresher(Jobs[Refresh]):
         self._kept.close()
         self._children.kill()
 
+    @staticmethod
+    def _is_due_now(item: Refresh, followed: Followed, listed: Sequence[Sequence[NumberedSegment]]) -> bool:
+        """Return True if there are new pieces, and they are measured now instead of together with later ones."""
+        count = max(len(segments) for segments in listed)
+        is_wanted = item.wanted and not followed.is_behind
+        return count >= (1 if is_wanted else _MOST_LISTED)
+
+    # ---- playlists
+
+    def _refresh_playlists(
+        self,
+        item: Refresh,
+        followed: Followed,
+        listed: Sequence[Sequence[NumberedSegment]],
+        *,
+        has_ended: bool,
+        awaits_late: bool,
+    ) -> None:
+        """Append the listed pieces, or end the recording if its producer was started again.
+
+        If it `awaits_late` pieces, a track is appended up to its first piece that is not in the store yet.
+        """
+        # The playlist of a producer that was started again may continue the known one, with the same names and
+        # durations. Then `_is_other_session` is not asked, and only the objects in the store are different.
+        end = self._ledger.recordings.pieces.end(item.recording.recording_id)
+        if is_overwritten(self._store, end, partial(self._index, item)):
+            self._end_session(item)
+            return
+        found = followed.find(self._store, listed, awaits_late=awaits_late)
+        self._append_found(item, followed, end, found, is_last=has_ended and not any(found.late))
+
+    def _append_found(self, item: Refresh, followed: Followed, end: PieceIndex, found: Found, *, is_last: bool) -> None:
+        """Measure the pieces that were found, and append them. With `is_last`, set the recording complete."""
+        added = self._measure(item, followed, end, found, is_last=is_last)
+        if added is None:
+            self._later(item, followed)
+        elif is_last:
+            self._complete(item, followed, added)
+        else:
+            followed.note(found, added.growth.safe_end - item.growth.safe_end)
+            self._append(item, followed, added)
+
     # ---- folders of files
 
     def _refresh_folder(self, item: Refresh, followed: Followed, source: FolderSource) -> None:
@@ -187,44 +216,43 @@ class Refresher(Jobs[Refresh]):
         followed.seen_at = max(followed.seen_at, listed.modified)
         if new:
             followed.grown_at = [time.monotonic()]
-        if known + new > MAX_FILES:
+        is_full = known + new > MAX_FILES
+        if is_full:
             followed.warn(f"it ends, because its folder has more than {MAX_FILES} files")
-        ended = (
-            item.ending or known + new > MAX_FILES or is_written_out(source, item.growth, self._silent_for(followed))
-        )
-        if ended and known + new <= MAX_FILES:
+        is_last = item.ending or is_full or is_written_out(source, item.growth, self._silent_for(followed))
+        if is_last and not is_full:
             listed = read_folder(self._store, source, after=after)  # with the last file, which was still written
-        added = self._measure_if_any(item, followed, listed, ended=ended)
+        added = self._measure_if_any(item, followed, listed, is_last=is_last)
         if added is None:
             self._later(item, followed)
-        elif ended:
+        elif is_last:
             self._save(partial(self._ledger.live.complete, item, added, seen=followed.seen(item, ended=True)))
             self._log_end(item, added.facts)
             report_left_out(self._store, self._ledger.recordings, item.recording.recording_id, source)
         else:
             self._append(item, followed, added)
 
-    def _measure_if_any(self, item: Refresh, followed: Followed, listed: FolderFiles, *, ended: bool) -> Added | None:
+    def _measure_if_any(self, item: Refresh, followed: Followed, listed: FolderFiles, *, is_last: bool) -> Added | None:
         """Return the additions, or None if there are none.
 
         New files that children cannot read are tried again for SILENCE_SECONDS, or until the recording ends, and then
         left out.
         """
-        if not listed.times and not ended:
+        if not listed.times and not is_last:
             return None
         try:
-            added = self._measure_files(item, listed, ended=ended)
+            added = self._measure_files(item, listed, is_last=is_last)
         except RecordingError as error:
             followed.warn(f"its new files cannot be read: {error.message}")
             since = followed.missing.setdefault("", time.monotonic())
-            if not ended and time.monotonic() - since < SILENCE_SECONDS:
+            if not is_last and time.monotonic() - since < SILENCE_SECONDS:
                 return None
             nothing = replace(listed, index=PieceIndex([Track("muxed", [])]), times=[])
-            added = self._measure_files(item, nothing, ended=ended)
+            added = self._measure_files(item, nothing, is_last=is_last)
         followed.missing.clear()
         return added
 
-    def _measure_files(self, item: Refresh, listed: FolderFiles, *, ended: bool) -> Added:
+    def _measure_files(self, item: Refresh, listed: FolderFiles, *, is_last: bool) -> Added:
         """Have a child read the new files, and place them. Raises RecordingError."""
         recording = item.recording
         assert recording.facts is not None
@@ -235,7 +263,7 @@ class Refresher(Jobs[Refresh]):
             found = read_added_files(self._store, listed, item.growth, clock, probe, report, end.runs[-1])
             facts = with_sizes(recording.facts, found.sizes)
         tail = PieceIndex([Track(end.kind, [*end.runs, *found.index.tracks[0].runs])])
-        duration = found.growth.end if ended else found.growth.safe_end
+        duration = found.growth.end if is_last else found.growth.safe_end
         return Added(tail, found.growth, facts.model_copy(update={"duration": duration}), found.clock)
 
     def _silent_for(self, followed: Followed) -> float:
@@ -255,7 +283,7 @@ class Refresher(Jobs[Refresh]):
 
         A file that was not read to its end, because it is large, is due at once.
         """
-        if followed.is_behind and not followed.has_ended:
+        if followed.is_behind and not followed.states_end:
             return now_ms()
         target = followed.target_seconds
         if item.recording.folder is not None:
@@ -275,7 +303,7 @@ class Refresher(Jobs[Refresh]):
     # ---- growth of the index
 
     def _measure(
-        self, item: Refresh, followed: Followed, end: PieceIndex, found: Found, *, ended: bool
+        self, item: Refresh, followed: Followed, end: PieceIndex, found: Found, *, is_last: bool
     ) -> Added | None:
         """Return the additions, or None if there are none, or if they cannot be read.
 
@@ -287,15 +315,15 @@ class Refresher(Jobs[Refresh]):
             segments = [[segment for _, segment in each] for each in found.ready]
             tail = continue_index(end, segments, found.stored)
             self._check_runs(item.recording, tail)
-            if not unread(tail).tracks and not ended:
+            if not unread(tail).tracks and not is_last:
                 return None
-            return self._scanned(item, followed, tail, found, ended=ended)
+            return self._scanned(item, followed, tail, found, is_last=is_last)
         except RecordingError as error:
             followed.refuse(error)
-        if not ended:
+        if not is_last:
             return None
         nothing = Found([[] for _ in end.tracks], {}, [False] * len(end.tracks))
-        return self._scanned(item, followed, continue_index(end, [()] * len(end.tracks), {}), nothing, ended=True)
+        return self._scanned(item, followed, continue_index(end, [()] * len(end.tracks), {}), nothing, is_last=True)
 
     def _scanned(
         self,
@@ -304,7 +332,7 @@ class Refresher(Jobs[Refresh]):
         tail: PieceIndex,
         found: Found,
         *,
-        ended: bool,
+        is_last: bool,
     ) -> Added | None:
         """Have a child read the new pieces, and place them. Return None if none can be placed yet.
 
@@ -312,7 +340,7 @@ class Refresher(Jobs[Refresh]):
         """
         recording = item.recording
         may_grow = [
-            not ended and (more or late) for more, late in zip(self._awaited(item, followed), found.late, strict=True)
+            not is_last and (more or late) for more, late in zip(self._awaited(item, followed), found.late, strict=True)
         ]
         reader = PiecesReader(self._store, recording.bucket_path, tail, etag=tail.etag)
         with closing(reader), valid_reports(recording.recording_id):
@@ -322,13 +350,13 @@ class Refresher(Jobs[Refresh]):
             tail, scans = split_at_clock_resets(tail, known, measure, measuring.samples)
             self._check_runs(recording, tail)
             tail, scans, numbers = held_back(item.growth, tail, scans, found.ready, may_grow=may_grow[0])
-            if not unread(tail).tracks and not ended:
+            if not unread(tail).tracks and not is_last:
                 return None
             growth = grown(item.growth, tail, scans, numbers, may_grow)
             growth = replace(growth, file_end=None if followed.file is None else followed.file.end)
             assert recording.facts is not None
             facts = with_sizes(recording.facts, measuring.sizes)
-        duration = growth.end if ended else growth.safe_end
+        duration = growth.end if is_last else growth.safe_end
         followed.missing.clear()
         return Added(tail, growth, facts.model_copy(update={"duration": duration}))
 
@@ -357,7 +385,7 @@ class Refresher(Jobs[Refresh]):
     def _complete(self, item: Refresh, followed: Followed, added: Added) -> None:
         texts = self._texts(item, added) if item.growth.file_end is None else []
         store_texts(self._ledger.transcripts, item.recording.recording_id, texts)
-        if not (item.ending or followed.has_ended or followed.file):
+        if not (item.ending or followed.states_end or followed.file):
             followed.note_stalled(self._store, item, added.tail.tracks[0].runs[-1].pieces[-1].data.key)
         etags, seen = self._final_etags(item, added), followed.seen(item, ended=True)
         self._save(partial(self._ledger.live.complete, item, added, etags, seen))
@@ -406,7 +434,27 @@ class Refresher(Jobs[Refresh]):
         self._followed.forget(item.recording.recording_id)
         log.warning("recording %s: its producer was started again, and overwrites it", item.recording.recording_id)
 
-    # ---- the end of a file
+    # ---- a file
+
+    def _refresh_file(
+        self,
+        item: Refresh,
+        followed: Followed,
+        file: GrowingFile,
+        listed: Sequence[Sequence[NumberedSegment]],
+        *,
+        has_ended: bool,
+    ) -> None:
+        """Append the new pieces of a file. Close it if it has ended, and nothing new is left.
+
+        A large file of which a part is unread is closed too, because `_close_file` reads all of it anyway.
+        """
+        if has_ended and (not any(listed) or followed.is_behind):
+            self._close_file(item, followed, file)
+            return
+        end = self._ledger.recordings.pieces.end(item.recording.recording_id)
+        found = followed.find(self._store, listed, awaits_late=False)
+        self._append_found(item, followed, end, found, is_last=False)
 
     def _close_file(self, item: Refresh, followed: Followed, file: GrowingFile) -> None:
         """Probe the whole file, which is no longer written, and set the recording complete.
