@@ -12,8 +12,9 @@ pieces. The second piece is a clock reset if it begins before the middle of the 
     steps of 3-7                       x         x         it goes forward to 4, and back from 4 to 6
     steps of 4-6                            x              it goes back from 4 to 5: 5 is a clock reset
 
-A step is about as long as the distance from the first piece to its start: in a longer step, a clock that goes back to
-its beginning soon after it has begun would lose too little time to show it.
+The steps double, so a step is about as long as all steps before it. A clock that goes back to its beginning loses the
+time since the first piece. In a step that was much longer than this time, the loss would look like an error of the
+stated durations.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ Measure = Callable[[Sequence[tuple[int, int]]], Sequence[Extent]]
 
 
 class _Range(NamedTuple):
-    """Two measured pieces of a run: the number of the run, and the numbers of the pieces in it."""
+    """Two pieces of a run between which resets are searched: the number of the run, and their numbers in it."""
 
     run: int
     first: int
@@ -58,9 +59,9 @@ def split_at_clock_resets(
 ) -> tuple[PieceIndex, list[RunScan]]:
     """Return the index with its runs divided at clock resets, and the scans of all runs.
 
-    `known` has the extents of some pieces of each run, including the first and the last one. Without `measure`, no
-    resets are searched, because the parts of a file are known. `sample` measures pieces between the ends of a long run,
-    and returns an extent without times for a piece that cannot be read. Raises TooManyPieces.
+    `known` has the extents of some pieces of each run, including the first and the last one. `measure` is None for a
+    file that is still written: its reader has divided it at its resets. `sample` measures pieces between the ends of a
+    long run, and returns an extent without times for a piece that cannot be read. Raises TooManyPieces.
     """
     extents = [dict(each) for each in known]
     found: list[set[int]] = [set() for _ in known]
@@ -84,15 +85,15 @@ def split_at_clock_resets(
 
 
 def _measure_long(index: PieceIndex, extents: Sequence[dict[int, Extent]], measure: Measure) -> None:
-    """Add the extents of pieces in runs that are stated to last for hours.
+    """Add the extents of some pieces of runs that are stated to last for more than a quarter of the wrap of MPEG-TS.
 
-    The timestamps of MPEG-TS wrap after 26.5 hours, so the distance of two pieces is ambiguous unless it is known
-    roughly, and stated durations may be false. By these durations, measured pieces are at most a quarter of the wrap
-    apart. Raises TooManyPieces.
+    Its timestamps wrap after 26.5 hours, so two of them state their distance only up to a multiple of the wrap. The
+    stated durations decide which multiple it is, and they may be false by much over a whole run. Therefore pieces are
+    measured that are at most a quarter of the wrap apart by the stated durations. Raises TooManyPieces.
     """
     missing: list[tuple[int, int]] = []
     for number, (_, run) in enumerate(index.runs()):
-        before = 0
+        before = 0  # the last piece that is measured
         if run.pieces[-1].start - run.pieces[0].start <= _UNAMBIGUOUS_US:
             continue
         for piece in range(1, len(run.pieces) - 1):
@@ -167,16 +168,21 @@ def _find(index: PieceIndex, extents: list[dict[int, Extent]], measure: Measure)
 
 
 def _unclear(steps: Sequence[_Range], back: Sequence[_Range]) -> Iterator[_Range]:
-    """Yield ranges that may hide more clock resets: steps in which the clock goes back, and what follows.
+    """Yield the ranges that are searched next: the steps in which the clock goes `back`, and the ranges after them.
 
-    The range up to the next of these steps is divided anew from the beginning of the new clock.
+        steps     |---|-----|---------|-----------------|
+        back          |=====|         |=================|
+        yielded       | step|  range  |      step       |
+
+    A range after a step is searched again, because its steps are long for the clock that has just begun. A step of two
+    adjacent pieces is not: the second piece is the reset.
     """
-    ends = [each.first for each in back[1:]] + [steps[-1].last]
-    for each, end in zip(back, ends, strict=False):
-        if not each.is_border:
-            yield each
-        if each.last < end:
-            yield _Range(each.run, each.last, end)
+    range_ends = [each.first for each in back[1:]] + [steps[-1].last]
+    for step, range_end in zip(back, range_ends, strict=False):
+        if not step.is_border:
+            yield step
+        if step.last < range_end:
+            yield _Range(step.run, step.last, range_end)
 
 
 def _steps(found: _Range) -> Iterator[_Range]:
@@ -189,22 +195,33 @@ def _steps(found: _Range) -> Iterator[_Range]:
 
 
 def _may_go_back(run: Run, extents: Extents, found: _Range) -> bool:
-    """Return True if the clock of a run may begin anew in a range."""
-    length, (true, stated) = _length(extents[found.first]), _distances(run, extents, found)
-    if found.is_border or length is None or true is None:
-        return found.is_border
-    scale = _scale(run, found.first, length)
-    return stated * (scale if scale > _USUAL_ERROR else 1) - true > min(length / 2, _LEAST_SECONDS)
+    """Return True if a range is searched, because its pieces are closer than the durations that are stated for it.
 
-
-def _goes_back(run: Run, extents: Extents, found: _Range) -> bool:
-    """Return True if the clock of a run begins anew in a range."""
+    They may be closer by half a piece, or a second if that is less. If the first piece is longer than stated by more
+    than a usual error, all stated durations are assumed to be too short by the same factor.
+    """
+    if found.is_border:
+        return True
     length, (true, stated) = _length(extents[found.first]), _distances(run, extents, found)
     if length is None or true is None:
         return False
-    if found.is_border:  # a single timestamp that is far off does not make the piece long
-        own = Fraction(run.pieces[found.first].duration, MICROSECONDS)
-        return true < min(length, own * 3 / 2 or length) / 2
+    factor = _scale(run, found.first, length)
+    return stated * (factor if factor > _USUAL_ERROR else 1) - true > min(length / 2, _LEAST_SECONDS)
+
+
+def _goes_back(run: Run, extents: Extents, found: _Range) -> bool:
+    """Return True if the clock of a run begins anew in a range: its pieces are less than half as far apart as stated.
+
+    Of two adjacent pieces, the second one then begins before the middle of the first. If the first piece is shorter
+    than stated, all stated durations are assumed to be too long by the same factor.
+    """
+    length, (true, stated) = _length(extents[found.first]), _distances(run, extents, found)
+    if length is None or true is None:
+        return False
+    if found.is_border:
+        own_stated = Fraction(run.pieces[found.first].duration, MICROSECONDS)
+        most = own_stated * 3 / 2 or length  # a single false timestamp in a piece can make it seem much longer
+        return true < min(length, most) / 2
     return true < stated * min(_scale(run, found.first, length), Fraction(1)) / 2
 
 

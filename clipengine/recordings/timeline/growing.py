@@ -31,14 +31,16 @@ from clipengine.recordings.timeline.folder_files import FolderEnd, FolderFile
 from clipengine.recordings.timeline.run_placing import Extent, Placement, RunScan, place_growing
 
 GROWTH_FORMAT = 2  # format of rows: 0.2.0 reads extents of five times only
-_AHEAD = 2  # pieces: a clock that one track has for longer is not of the other
+# Pieces for which the first track continues on its old clock, although another track has begun a new one: after more
+# pieces, the new clock is the other track's only.
+_AHEAD = 2
 
 
 @dataclass(frozen=True)
 class GrowingTrack:
     """A track whose playlist, or file, is `key`. `last` is the extent of its last piece.
 
-    `next_number` is the media sequence number of its next piece; of a file, the offset of that.
+    `next_number` is where new pieces begin: a media sequence number of the playlist, or an offset in bytes in the file.
     """
 
     key: str
@@ -48,7 +50,7 @@ class GrowingTrack:
 
 @dataclass(frozen=True)
 class Growth:
-    """State from which an index grows. Its media up to `safe_end` has arrived; `end` is its last end.
+    """State from which an index grows. No later piece adds media before `safe_end`; all media ends at `end`.
 
     `longest` is the duration of the longest piece in seconds. A folder of files has no `tracks`, because it has no
     playlists, but a `folder_end`. A file that is still written is the only track, and has a `file_end`.
@@ -186,22 +188,22 @@ def held_back(
         first track     | clock 1      |                  the next refresh adds clock 2 here
         other track     | clock 1      | clock 2  |       held back
 
-    It is no longer held back if the first track cannot grow (`may_grow` is False), or if the first track continues on
-    its old clock for `_AHEAD` pieces after the start of the run: then only the other track has the new clock. `listed`
-    are the new segments of each track. The next number of a track is the number of its first segment that was held
-    back, or of the segment after its last one.
+    It is not held back if the first track cannot grow (`may_grow` is False), or if the first track continues on its old
+    clock for `_AHEAD` pieces after the start of the run: then only the other track has the new clock. `listed` are the
+    new segments of each track. The next number of a track is the number of its first segment that was held back, or of
+    the segment after its last one.
     """
     first = tail.tracks[0]
-    # The latest clock of the first track; a run of another track that starts after `end` may still get it.
-    clock, end = first.runs[-1].clock, first.runs[-1].pieces[-1].end - int(growth.longest * _AHEAD * MICROSECONDS)
+    first_clock, first_end = first.runs[-1].clock, first.runs[-1].pieces[-1].end
+    held_after = first_end - int(growth.longest * _AHEAD * MICROSECONDS)
     tracks: list[Track] = []
     kept: list[RunScan] = []
     numbers: list[int] = []
     left = iter(scans)
     for track, known, segments in zip(tail.tracks, growth.tracks, listed, strict=True):
-        early = [run.clock > clock and run.pieces[0].start > end for run in track.runs[1:]]
-        waits = may_grow and not first.own_clock and any(early)
-        count = 1 + early.index(True) if waits else len(track.runs)
+        has_later_clock = [run.clock > first_clock and run.pieces[0].start > held_after for run in track.runs[1:]]
+        waits = may_grow and not first.own_clock and any(has_later_clock)
+        count = 1 + has_later_clock.index(True) if waits else len(track.runs)
         kept += list(islice(left, len(track.runs)))[:count]
         tracks.append(replace(track, runs=track.runs[:count]))
         after = segments[-1][0] + 1 if segments else known.next_number
@@ -225,7 +227,7 @@ def grown(
 ) -> Growth:
     """Place the pieces of a continued index by the scans of its runs, and return its growth.
 
-    `written` says of each track whether its playlist may get more pieces.
+    `written` is True for each track whose playlist may get more pieces: only these limit the safe end.
     """
     lasts = {track: scan.last for (track, _), scan in zip(tail.runs(), scans, strict=True)}
     file_end = None if growth.file_end is None else growth.end

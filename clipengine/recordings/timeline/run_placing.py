@@ -30,18 +30,20 @@ from clipengine.timecode import bounded
 WRAP_SECONDS = Fraction(2**33, 90_000)  # timestamps of MPEG-TS have 33 bits
 # A difference between two dates of a playlist that counts as a pause.
 _SHORTEST_PAUSE, _LONGEST_PAUSE = Fraction(1, 4), 24 * 3600
-_DRIFT = Fraction(1, 100)  # the shortest pause of a track with another clock, from which the others must not drift
-_LONGEST_UNCONFIRMED = 3600  # seconds of gaps in a track whose stated durations are more than so many times too long
-_MOST_STATED = 10
+# The same in a track with its own clock: its dates are its only relation to the other tracks, so short ones count too.
+_SHORTEST_PAUSE_ALONE = Fraction(1, 100)
+# Nothing measures the length of a gap, only the playlist states it. A track with more seconds of gaps than this is
+# refused if the playlist states for its segments more than so many times their true durations.
+_LONGEST_UNCONFIRMED, _MOST_STATED = 3600, 10
 _SAME_CLOCK_SECONDS = 2  # a run after a missing piece keeps the clock if it is at most so far off
 
 
 class Extent(NamedTuple):
     """Start and end of the video and the audio of a piece, in container time. None for media that is absent.
 
-    `safe_end` is the time up to which all media has arrived with the piece: the least of the decoding time of the last
-    frame, before which no later one is shown, and the ends of the audio streams. `first` is the time of the first
-    packet.
+    `safe_end` is the time up to which no later piece can add media: no later frame is shown before the decoding time of
+    the last frame, and no later sample before the end of its audio stream. It is the least of these times. `first` is
+    the time of the first packet.
     """
 
     video_start: Fraction | None
@@ -60,7 +62,7 @@ class Extent(NamedTuple):
 
     @property
     def start(self) -> Fraction | None:
-        """The start on the grid of the frames, or of the audio if there is no video."""
+        """The start by which a piece is placed: of its video, or of its audio if it has no video."""
         return self.audio_start if self.video_start is None else self.video_start
 
     @property
@@ -98,18 +100,23 @@ class Placement(NamedTuple):
 
 @dataclass
 class _Placed:
-    """A run with its scan and its place. `begins` and `ends` are the starts of its first and last piece.
+    """A run with its scan and its place on the timeline.
 
-    `video_end` is the end of its video, or of its audio if it has no video, `end` the end of all its media, and
-    `stated` its duration by the playlist. With `keeps_clock`, the run continues a placed run, with its shift.
+        pieces        | first |  …  | last   |
+        first_start   ^
+        last_start                  ^
+        video_end                          ^        of the audio if there is no video
+        end                                  ^      of all media
+
+    `stated` is the duration of the run by the playlist. With `keeps_clock`, it continues a placed run, with its shift.
     """
 
     track: int
     run: Run
     scan: RunScan
     keeps_clock: bool = False
-    begins: Fraction = Fraction(0)
-    ends: Fraction = Fraction(0)
+    first_start: Fraction = Fraction(0)
+    last_start: Fraction = Fraction(0)
     video_end: Fraction = Fraction(0)
     end: Fraction = Fraction(0)
     safe_end: Fraction = Fraction(0)
@@ -120,35 +127,36 @@ class _Placed:
         pieces, first, last = self.run.pieces, self.scan.first.start, self.scan.last.start
         hint = _seconds(pieces[-1].start - pieces[0].start) if self.scan.distance is None else self.scan.distance
         self.stated = _seconds(pieces[-1].end - pieces[0].start)
-        self.begins = expected if first is None else near(first + shift, expected)
-        self.run.shift = shift if first is None else self.begins - first
-        self.ends = self.begins + hint if last is None else near(last + self.run.shift, self.begins + hint)
-        after = self.ends + _seconds(pieces[-1].duration)
+        self.first_start = expected if first is None else near(first + shift, expected)
+        self.run.shift = shift if first is None else self.first_start - first
+        expected_last = self.first_start + hint
+        self.last_start = expected_last if last is None else near(last + self.run.shift, expected_last)
+        after = self.last_start + _seconds(pieces[-1].duration)
         grid_end, latest = self.scan.last.end, self.scan.last.latest
         self.video_end = after if grid_end is None else near(grid_end + self.run.shift, after)
         self.end = after if latest is None else near(latest + self.run.shift, after)
         safe = self.scan.last.safe_end
-        self.safe_end = self.ends if safe is None else near(safe + self.run.shift, after)
+        self.safe_end = self.last_start if safe is None else near(safe + self.run.shift, after)
         self._spread()
 
     def move(self, by: int) -> None:
         """Move the placed run by microseconds."""
         seconds = _seconds(by)
         self.run.shift += seconds
-        self.begins, self.ends, self.end = self.begins + seconds, self.ends + seconds, self.end + seconds
-        self.video_end, self.safe_end = self.video_end + seconds, self.safe_end + seconds
+        self.first_start, self.last_start = self.first_start + seconds, self.last_start + seconds
+        self.video_end, self.end, self.safe_end = self.video_end + seconds, self.end + seconds, self.safe_end + seconds
         self.run.pieces = Pieces(each._replace(start=each.start + by) for each in self.run.pieces)
 
     def _spread(self) -> None:
         """Spread the error of the stated durations over the run, whose last piece gets its true duration."""
-        begins, pieces = _microseconds(self.begins), self.run.pieces
-        zero, stated, true = pieces[0].start, pieces[-1].start - pieces[0].start, _microseconds(self.ends - self.begins)
+        pieces, start, stated_start = self.run.pieces, _microseconds(self.first_start), self.run.pieces[0].start
+        stated, true = pieces[-1].start - stated_start, _microseconds(self.last_start - self.first_start)
         true, stated = (true, stated) if stated > 0 and true > 0 else (1, 1)
-        starts = (begins + (each.start - zero) * true // stated for each in pieces)
-        ends, last = _microseconds(self.video_end), len(pieces) - 1
+        starts = (start + (each.start - stated_start) * true // stated for each in pieces)
+        video_end, last = _microseconds(self.video_end), len(pieces) - 1
         self.run.pieces = Pieces(
-            Piece(each.data, start, each.duration if number < last else max(0, ends - start))
-            for number, (each, start) in enumerate(zip(pieces, starts, strict=True))
+            Piece(each.data, placed, each.duration if number < last else max(0, video_end - placed))
+            for number, (each, placed) in enumerate(zip(pieces, starts, strict=True))
         )
 
 
@@ -171,8 +179,8 @@ def place_growing(
     """Set the shifts of all runs and the starts of all pieces.
 
     If the index `continues` another one, the first run of each track begins with the last piece that was placed, and
-    keeps its shift. `file_end` is the end of all placed media of a file that is still written: the first packet of a
-    further clock follows it, as `Timeline` joins the clocks of a finished file.
+    keeps its shift. `file_end` is the end of all placed media of a file that is still written: a further clock begins
+    there with its first packet, of any stream, as `Timeline` joins the clocks of a file that has ended.
 
     Raises PlaylistInvalid if gaps would have a length that is stated by a playlist whose durations are false.
     """
@@ -197,7 +205,7 @@ def _place_tracks(
     shared = [each for runs, track in zip(found, index.tracks, strict=True) if not track.own_clock for each in runs]
     alone = [runs for runs, track in zip(found, index.tracks, strict=True) if track.own_clock]
     for runs in ([shared] if shared else []) + alone:
-        shortest_pause = _SHORTEST_PAUSE if runs is shared else _DRIFT
+        shortest_pause = _SHORTEST_PAUSE if runs is shared else _SHORTEST_PAUSE_ALONE
         _place_runs(runs, index.tracks, origins, shortest_pause=shortest_pause, file_end=file_end)
     if alone and not continues:
         _align(alone)
@@ -213,9 +221,11 @@ def _check_gaps(runs: Sequence[_Placed]) -> None:
     """
     edges = [Fraction(0), *(each.video_end for each in runs)]  # a gap begins where the previous run ends
     missing = sum(
-        each.begins - edge for each, edge in zip(runs, edges, strict=False) if each.run.gap in ("missing", "encrypted")
+        each.first_start - edge
+        for each, edge in zip(runs, edges, strict=False)
+        if each.run.gap in ("missing", "encrypted")
     )
-    true, stated = sum(each.video_end - each.begins for each in runs), sum(each.stated for each in runs)
+    true, stated = sum(each.video_end - each.first_start for each in runs), sum(each.stated for each in runs)
     if missing > _LONGEST_UNCONFIRMED and true * _MOST_STATED < stated:
         first = max(runs, key=lambda each: each.stated).run.pieces[0].data.key
         raise PlaylistInvalid(
@@ -272,10 +282,13 @@ def _place_runs(
 
 
 def _groups(runs: Sequence[_Placed], tracks: Sequence[Track]) -> dict[tuple[int, int], list[_Placed]]:
-    """Return the runs by their clocks.
+    """Return the runs by the clocks of the first track, which the other tracks share.
 
-    A clock that the first track does not have belongs to one track only. Its run joins the group of the previous run of
-    that track, or the first group if there is none, and `_place_group` places it after that run.
+        first track   | clock 1          | clock 2   |
+        other track   | clock 1 | clock 5 | clock 2  |      the groups are 1 (with clock 5) and 2
+
+    A clock that the first track does not have is of one track only. Its run joins the group of the run before it in
+    that track, or the first group, and `_place_group` places it after that run.
     """
     first = runs[0].track
     shared = {each.run.clock for each in runs if each.track == first} | tracks[first].earlier.keys()
@@ -300,10 +313,10 @@ def _first_shift(
 ) -> tuple[Fraction, Fraction]:
     """Return the time at which the recording's media begins, and the shift of its first clock."""
     heads = [each for each in group if each.run is tracks[each.track].runs[0]]
-    begins = min(_seconds(each.run.pieces[0].start) for each in heads)
+    start = min(_seconds(each.run.pieces[0].start) for each in heads)
     known = [each.scan.first.earliest if origins[each.track] is None else origins[each.track] for each in heads]
     origin = min((time for time in known if time is not None), default=Fraction(0))
-    return begins, begins - origin
+    return start, start - origin
 
 
 def _reference(group: Sequence[_Placed]) -> _Placed:
@@ -316,20 +329,22 @@ def _place_group(group: Sequence[_Placed], shift: Fraction, expected: Fraction) 
     before: dict[int, tuple[_Placed, int]] = {}  # track -> its previous run, and the stated end of that run
     for each in group:
         stated_start, stated_end = each.run.pieces[0].start, each.run.pieces[-1].end
-        own, known = shift, before.get(each.track)
+        own_shift, known = shift, before.get(each.track)
         if each.keeps_clock:
-            own, expected_here = each.run.shift, _seconds(stated_start)
+            own_shift, expected_here = each.run.shift, _seconds(stated_start)
         elif known is not None:
-            gap = max(Fraction(0), _seconds(stated_start - known[1]))
-            expected_here = known[0].video_end + gap
+            previous, previous_stated_end = known
+            gap = max(Fraction(0), _seconds(stated_start - previous_stated_end))
+            expected_here = previous.video_end + gap
             first = each.scan.first.start
             found = expected_here if first is None else near(first + shift, expected_here)
-            overlaps = found < (known[0].ends + known[0].video_end) / 2
-            if overlaps or abs(found - expected_here) > _SAME_CLOCK_SECONDS + gap / 10:
-                own = expected_here - (first or Fraction(0))  # the writer began another clock without saying so
+            middle_of_last_piece = (previous.last_start + previous.video_end) / 2
+            is_far = abs(found - expected_here) > _SAME_CLOCK_SECONDS + gap / 10
+            if found < middle_of_last_piece or is_far:  # a new clock, although the playlist states none
+                own_shift = expected_here - (first or Fraction(0))
         else:
             expected_here = expected
-        each.place(own, expected_here)
+        each.place(own_shift, expected_here)
         before[each.track] = each, stated_end
 
 
@@ -352,8 +367,8 @@ def _pause(clock: int | None, before: _Placed, after: Run, shortest: Fraction) -
     """
     if clock is None or after.first_dated is None:
         return None
-    begins = after.zero_date(after.first_dated) + after.pieces[0].start
-    pause = _seconds(begins - clock) - before.video_end
+    date = after.zero_date(after.first_dated) + after.pieces[0].start
+    pause = _seconds(date - clock) - before.video_end
     return pause if shortest <= pause < _LONGEST_PAUSE else None
 
 
