@@ -43,14 +43,14 @@ class CopySurvey(PacketCopier):
     def segments(self) -> tuple[Segment, ...]:
         """Return all segments of the clip, and note the `refused` stretches. Raises CannotCopy."""
         head = self.plan()
-        found, copied_from, refused = [*head[:-1]], head[-1].start, self._gops.refused
+        found, copied_from, refused = [*head[:-1]], head[-1].start, self._gops.refused_gop
         for _ in self._gops.head():
             pass
         self._begin_encoded(refused)
         self._gops.proven(self._copied.reordered_frames)
         while True:
             tail = self._follow()
-            refused = self._gops.refused
+            refused = self._gops.refused_gop
             if refused is None:
                 wanted = tail.wanted(self.last_time)
                 return self._joined([*found, *_split(copied_from, min(wanted, default=None), self._cut.end)])

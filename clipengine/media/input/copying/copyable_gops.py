@@ -26,17 +26,23 @@ from clipengine.media.input.timing.repeated_times import RepeatedTimes
 # Packets after the first copied packet that are checked before anything is decoded.
 _CHECKED_PACKETS = 64
 _CHECKED_BYTES = 32 << 20  # of one GOP; the rest of a larger one is checked while it is copied
-_MAX_REFUSED = 2  # GOPs at the start of a clip; with more, the whole clip is encoded, because they are read again
+# GOPs before the first one that can be copied. Each is read and checked in vain, and decoded afterwards: if more are
+# refused, the whole clip is encoded.
+_MAX_REFUSED = 2
 
 
 class CopyableGops:
     """Packets of a recording in decoding order, divided into packets to decode and packets to copy.
 
-    Call `find`, then read all packets of `head` and of `copied`. Repeat if `copied` ends at a GOP that is `refused`.
+    Call `find`, then read all packets of `head` and of `copied`. Repeat if `copied` ends at a `refused_gop`.
 
-    The copied packets begin with `key`. The `leading` ones after it are not copied: they need packets before it. With
-    `full_proof`, packets that the container marks as damaged are not copied. With `only_first`, the first packets of
-    each GOP are checked, which is enough for a plan.
+        packets     . . . . . K L L . . . K . . . . . K . . .
+                    |  head   | copied                | refused_gop, which begins the next head
+
+    The copied packets begin with `key`, a keyframe (K). The `leading` packets (L) follow it in the file, but are shown
+    before it and refer to packets before it, so they are not copied. With `full_proof`, packets that the container
+    marks as damaged are not copied. With `only_first`, the first packets of each GOP are checked, which is enough for a
+    plan.
     """
 
     def __init__(
@@ -62,13 +68,13 @@ class CopyableGops:
         self.keyframe_id = 0  # of the key
         self.leading: list[TimedPacket] = []
         self.ahead: deque[TimedPacket] = deque()  # packets that were read and are not used yet
-        self.refused: tuple[Fraction, str] | None = None  # time of the GOP that was refused first, and the reason
+        self.refused_gop: tuple[Fraction, str] | None = None  # the time of the first refused GOP, and the reason
 
     def find(self, *, after_copied: bool = False) -> None:
         """Find the first GOP ahead that can be copied.
 
-        `after_copied` packets, the GOP ahead was refused, so the search begins with the next one. Raises CannotCopy if
-        no GOP can be copied; then `head` has all packets.
+        With `after_copied`, `copied` has ended at a refused GOP, and the search begins with the GOP after it. Raises
+        CannotCopy if no GOP can be copied; then `head` has all packets.
         """
         self._is_found = False
         if after_copied and self._bitstream.stated_reordering is None:
@@ -87,14 +93,14 @@ class CopyableGops:
                 try:
                     self._find_at(number, skipped)
                 except CannotCopy as refusal:
-                    self.refused = self.refused or (timed.time, str(refusal))
+                    self.refused_gop = self.refused_gop or (timed.time, str(refusal))
                     refused += 1
                     if refused > _MAX_REFUSED and not after_copied:
                         break
                 else:
                     return
             skipped.add(timed)
-        raise CannotCopy("no GOP begins in the range" if self.refused is None else self.refused[1])
+        raise CannotCopy("no GOP begins in the range" if self.refused_gop is None else self.refused_gop[1])
 
     def head(self) -> Iterator[TimedPacket]:
         """Yield the packets before the key, or all if none was found."""
@@ -104,7 +110,7 @@ class CopyableGops:
     def proven(self, reordered: int) -> list[tuple[TimedPacket, bool]]:
         """Return the packets from the key on that are decoded to prove the clip, True if the packet is copied.
 
-        They have SEAM_FRAMES frames and the `reordered` ones. Call it after `head`.
+        A decoder returns SEAM_FRAMES pictures for them: it keeps back as many as are `reordered`. Call it after `head`.
         """
         left = SEAM_FRAMES + reordered
         proven: list[tuple[TimedPacket, bool]] = []
@@ -122,10 +128,10 @@ class CopyableGops:
     def copied(self) -> Iterator[tuple[TimedPacket, CopiedPacket | None]]:
         """Yield the packets from the key on, and for each video packet in the clip the copy.
 
-        Audio packets, and video packets after the clip's end, come with None. The iterator ends before a GOP that
-        cannot be copied, which is then `refused`. Raises CannotCopy if a later packet of a GOP cannot be copied.
+        Audio packets, and video packets from the clip's end on, come with None. The iterator ends before a GOP that
+        cannot be copied, the `refused_gop`. Raises CannotCopy if a later packet of a GOP cannot be copied.
         """
-        self.refused = None
+        self.refused_gop = None
         ended = False
         while (timed := self._next()) is not None:
             if not timed.is_video:
@@ -135,7 +141,7 @@ class CopyableGops:
                 self.ahead.popleft()
                 continue
             ended = ended or timed.time >= self._cut.last_moment
-            if ended:
+            if ended:  # it is decoded for the tail, and must not change what the copied packets depend on
                 self._check_header(timed)
                 self._check(timed)
                 self._check_sets(timed)
@@ -152,7 +158,7 @@ class CopyableGops:
                 try:
                     self._read_gop(0)
                 except CannotCopy as refusal:
-                    self.refused = timed.time, str(refusal)
+                    self.refused_gop = timed.time, str(refusal)
                     return False
         self._check_reordering(timed)
         return True

@@ -119,10 +119,11 @@ class PacketCopier:
 
     @property
     def only_frame(self) -> str | None:
-        """The keyframe id of a range with one frame, or None if copies of this frame may follow each other.
+        """The keyframe id of a range that is one copied frame, which must not follow a frame with the same id.
 
-        FFmpeg's decoder refuses a picture of HEVC whose picture order count equals the previous picture's, except IDR
-        pictures. Read it after `plan`.
+        It is None if the range has more frames, or if its frame may follow any other. Read it after `plan`. The id is
+        the picture order count of an HEVC picture that is no IDR picture: FFmpeg's decoder refuses two with the same
+        count in a row.
         """
         keyframe_id, time = self._gops.keyframe_id, self._gops.key.time
         if not self.begins_like(keyframe_id) or time + self._cut.frame_seconds < self._cut.last_moment:
@@ -138,18 +139,18 @@ class PacketCopier:
     def events(self) -> Generator[Event]:
         """Yield the events of the clip. Raises CannotCopy."""
         self._audio.prepare(self.damage)
-        refused = self._gops.refused
+        refused_gop = self._gops.refused_gop
         yield from self._head()
-        self._begin_encoded(refused)
+        self._begin_encoded(refused_gop)
         while True:
             tail = CopiedTail(self._cut, self._copied.reordered_frames)
             yield from self._copy_all(tail)
-            refused = self._gops.refused
-            yield from self._prove_end(tail, is_last=refused is None)
-            if refused is None:
+            refused_gop = self._gops.refused_gop
+            yield from self._prove_end(tail, is_last=refused_gop is None)
+            if refused_gop is None:
                 yield from self._encode_tail(tail)
                 break
-            if not (yield from self._encode_refused(*refused)):
+            if not (yield from self._encode_refused(*refused_gop)):
                 break
         yield from self._audio.drain()
 
@@ -158,15 +159,15 @@ class PacketCopier:
         """The recording time at which the clip begins."""
         return self._selector.origin or Fraction(0)
 
-    def _begin_encoded(self, refused: tuple[Fraction, str] | None) -> None:
+    def _begin_encoded(self, refused_gop: tuple[Fraction, str] | None) -> None:
         """Count the seconds that are encoded before the first copied frame.
 
-        If a GOP was refused, the seconds from its start on are also noted as a `refused` stretch.
+        If GOPs before it were refused, the seconds from the first of them on are also a stretch in `refused`.
         """
         key = self._gops.key.time
-        self._encoded = max(Fraction(0), (key if refused is None else refused[0]) - self._cut.start)
-        if refused is not None:
-            self._note_refused(refused[0], key, refused[1])
+        self._encoded = max(Fraction(0), (key if refused_gop is None else refused_gop[0]) - self._cut.start)
+        if refused_gop is not None:
+            self._note_refused(refused_gop[0], key, refused_gop[1])
 
     def _packets(self) -> Iterator[TimedPacket]:
         return self._seeker.packets()
@@ -325,10 +326,11 @@ class PacketCopier:
     # ---- tail
 
     def _prove_end(self, tail: CopiedTail, *, is_last: bool) -> Iterator[SeamEvent]:
-        """Decode the first packets of the last copied GOP, for the checksums of their pictures.
+        """Yield the checksums of the first pictures of the last copied GOP, for which its first packets are decoded.
 
-        Nothing is decoded with `full_proof`, which has decoded all copied packets, or if copying began with this GOP,
-        whose first packets were decoded then.
+        They were decoded before with `full_proof`, which decodes all copied packets, and if copying began with this
+        GOP. If encoded frames follow, the times of its other pictures (`tail.rest`) follow without a checksum: the
+        clip's decoder must return any picture then.
         """
         if self._full_proof:
             self._decoder.flush()
@@ -352,9 +354,9 @@ class PacketCopier:
         return end is not None
 
     def _next_copied(self, start: Fraction, reason: str) -> Fraction | None:
-        """Find the next GOP that can be copied, and return the time of its keyframe, None if there is none.
+        """Find the next GOP that can be copied, and return the time of its keyframe, or None.
 
-        The stretch before it is noted as `refused`.
+        The frames from `start` up to it, or up to the clip's end, become a stretch in `refused`.
         """
         try:
             self._gops.find(after_copied=True)

@@ -33,14 +33,14 @@ from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, PlacedRun
 from clipengine.recordings.pieces import track_of
 
-# Positions at which reading may begin, tried in this order until the whole clip can be decoded: a number of pieces, and
-# of seconds, before the start of the pre-roll. The seconds are used in a large piece that is a run; other pieces, and
-# all pieces if there are no seconds, are read from their start. The last position is the first piece of the index.
+# Positions at which reading may begin, tried in this order until the whole clip can be decoded. Each is a number of
+# pieces and of seconds before the start of the pre-roll. Reading begins at the start of a piece, or, if there are
+# seconds, inside of a large piece that is a run. After the last position, reading begins with the first piece.
 #
-#     pieces    |  0  |  1  |  2  |  3  |  4  |
-#     clip                           [------)      the pre-roll begins in piece 3
-#     (0, 1)                       ^               a second before the pre-roll if piece 3 is large, or else its start
-#     (2, None)       ^                            start of piece 1
+#     pieces      |  0  |  1  |  2  |  3  |  4  |
+#     pre-roll                         [------      it starts in piece 3
+#     (0, 1 s)                       ^              one second earlier, or at the start of piece 3 if that is not large
+#     (2, None)         ^                           at the start of piece 1
 _STEPS_BACK = (*((0, back) for back in STEPS_BACK), *((back, None) for back in (0, 1, 2, 4, 8, 16, 32)))
 # After this many steps without audio before the start, the stream is assumed to have a gap.
 _AUDIO_STEPS = len(STEPS_BACK) + 3
@@ -136,9 +136,9 @@ class ChainSeeker:
         return sorted({track_of(number) for number in self._numbers})
 
     def _chain(self, track: int, step: int) -> _Chain:
-        begins = self._cut.first_moment - PREROLL_SECONDS
+        preroll_start = self._cut.first_moment - PREROLL_SECONDS
         back = _STEPS_BACK[step] if step < len(_STEPS_BACK) and self.trusts_keyframes else None
-        return _Chain(list(self._pieces.runs(track)), begins, back, self._facts.duration)
+        return _Chain(list(self._pieces.runs(track)), preroll_start, back, self._facts.duration)
 
     def _read_preroll(self, step: int) -> bool:
         preroll = self._preroll = Preroll(
@@ -184,20 +184,20 @@ class ChainSeeker:
         return None if frame.pts is None else frame.pts * as_fraction(stream.time_base or 1)
 
     def _led(self, chain: _Chain) -> Iterator[TimedPacket]:
-        """Yield the packets of a track. The stream of each packet is the leader, whose decoder decodes it.
+        """Yield the packets of a track, with the stream whose decoder decodes them (`_Leader`).
 
-        A run that `overlaps` begins with packets that the run before has, too. These are left out:
+        A run that `overlaps` begins with packets that end the run before. They are left out:
 
             run before   p0 p1 p2 p3
             run                p2 p3 p4 p5
             yielded      p0 p1 p2 p3 p4 p5
         """
         last: dict[int, Fraction] = {}  # the dts of the last packet of each stream
-        for first, run, window, until in chain.windows():
+        for first, run, window, next_start in chain.windows():
             known = dict(last) if run.overlaps else {}
             inside = chain.inside if first else None
             waits_for_keyframe = run.after_gap and not first
-            for begin, opened in self._opened(run, *window, inside=inside, until=until):
+            for begin, opened in self._opened(run, *window, inside=inside, next_start=next_start):
                 self._choose_leaders(opened)
                 for timed in opened.packets():
                     if timed.stream in known and timed.dts < known[timed.stream] + _SAME_SECONDS:
@@ -213,17 +213,18 @@ class ChainSeeker:
                     opened.close()
 
     def _opened(
-        self, run: PlacedRun, begin: int, last: int, *, inside: Fraction | None, until: Fraction
+        self, run: PlacedRun, begin: int, last: int, *, inside: Fraction | None, next_start: Fraction
     ) -> Iterator[tuple[int, OpenRun]]:
         """Open the pieces `begin` to `last` of a run. Yield each `OpenRun` with the number of its first piece.
 
         The pieces are opened all at once, or one by one if they do not make one stream (MP3). `inside` is the time
-        near which reading begins in a run of one piece, None for its start. `until` is the time at which the run ends.
+        near which reading begins in a run of one piece, or None for its start. `next_start` is the start of the next
+        run, or the end of the recording.
         """
-        stop = last
+        stop = last  # the last piece to open together with `begin`
         while begin <= last:
-            ends = until if stop == last else run.pieces[stop + 1].start
-            certain = _certain_bytes(run, (begin, stop), inside, self._cut.end, ends)
+            after = next_start if stop == last else run.pieces[stop + 1].start
+            certain = _certain_bytes(run, (begin, stop), inside, self._cut.end, after)
             opened = OpenRun(self._reader, run, begin, stop, self._numbers, certain=certain, inside=inside)
             if stop > begin and not opened.is_stream:
                 opened.close()
@@ -231,7 +232,7 @@ class ChainSeeker:
                 continue
             self._open.append(opened)
             yield begin, opened
-            begin, stop = stop + 1, last if stop == last else stop + 1
+            begin, stop = stop + 1, last if stop == last else stop + 1  # one by one, after the first was alone
 
     def _choose_leaders(self, opened: OpenRun) -> None:
         for number, stream in opened.streams.items():
@@ -240,10 +241,10 @@ class ChainSeeker:
                 self._leaders[number] = _Leader(stream, format)
 
     def _on_timeline(self, timed: TimedPacket, *, hidden: bool) -> TimedPacket:
-        """Return the packet with its leader as its stream, and with recording times in the leader's ticks.
+        """Return the packet on the recording's timeline, with the stream and the time base of its leader.
 
-        An audio packet that an edit list hides stays hidden only if `hidden` is True. Otherwise a copy without the
-        discard flag is returned.
+        The edit list of a piece hides audio before its start (encoder delay). Only at the start of the recording it
+        stays `hidden`: elsewhere it continues the audio of the piece before, so the copy has no discard flag.
         """
         packet, stream = timed.packet, self._leaders[timed.stream].stream
         if packet.is_discard and not hidden and not timed.is_video:
@@ -257,24 +258,27 @@ class ChainSeeker:
 
 
 class _Chain:
-    """The runs of a track, read from a position before the time `begins`.
+    """The runs of a track, read from a position before the start of the pre-roll.
 
-    `back` is an item of `_STEPS_BACK`, or None to begin with the first piece. `until` is the end of the recording.
-    Reading begins with the piece number `first`, counted over all runs. It begins at the start of this piece, or near
-    the time `inside` if that is not None.
+    `back` is an item of `_STEPS_BACK`, or None to begin with the first piece. Reading begins with the piece number
+    `first`, counted over all runs, at its start, or near the time `inside` if that is not None.
     """
 
     def __init__(
-        self, runs: Sequence[PlacedRun], begins: Fraction, back: tuple[int, Fraction | None] | None, until: Fraction
+        self,
+        runs: Sequence[PlacedRun],
+        preroll_start: Fraction,
+        back: tuple[int, Fraction | None] | None,
+        recording_end: Fraction,
     ) -> None:
-        self._runs, self._until = runs, until
-        before = sum(piece.start <= begins for run in runs for piece in run.pieces) - 1
+        self._runs, self._recording_end = runs, recording_end
+        before = sum(piece.start <= preroll_start for run in runs for piece in run.pieces) - 1
         pieces_back, seconds_back = (before, None) if back is None else back
         self.first = max(0, before - pieces_back)
         self.inside: Fraction | None = None
         alone = {number: run.pieces[0] for number, run in self._numbered() if len(run.pieces) == 1}
         if seconds_back is not None and self.first in alone:
-            piece, time = alone[self.first], begins - seconds_back
+            piece, time = alone[self.first], preroll_start - seconds_back
             if piece.length >= _LARGE_BYTES and time - piece.start >= _FAR_SECONDS:
                 self.inside = time
 
@@ -290,7 +294,7 @@ class _Chain:
         return self.first == 0 and self.inside is None
 
     def windows(self) -> Iterator[tuple[bool, PlacedRun, tuple[int, int], Fraction]]:
-        """Yield each run to read, with the numbers of its first and last piece and the time when it ends.
+        """Yield each run to read, with its first and last piece, and the start of the next run or the recording's end.
 
         The first value of each tuple is True for the run with which reading begins. If `first` is 4:
 
@@ -300,28 +304,29 @@ class _Chain:
         """
         skipped, first = self.first, True
         starts = [run.pieces[0].start for run in self._runs]
-        for run, until in zip(self._runs, [*starts[1:], self._until], strict=False):
+        for run, next_start in zip(self._runs, [*starts[1:], self._recording_end], strict=False):
             if skipped < len(run.pieces):
-                yield first, run, (skipped, len(run.pieces) - 1), until
+                yield first, run, (skipped, len(run.pieces) - 1), next_start
                 first, skipped = False, 0
             else:
                 skipped -= len(run.pieces)
 
 
 def _certain_bytes(
-    run: PlacedRun, numbers: tuple[int, int], inside: Fraction | None, end: Fraction, until: Fraction
+    run: PlacedRun, numbers: tuple[int, int], inside: Fraction | None, clip_end: Fraction, next_start: Fraction
 ) -> int:
     """Return the number of bytes of the pieces that a clip with this end certainly reads.
 
-    If `inside` is not None, the run has one piece, which is read from this time on. `until` is the end of the run.
+    If `inside` is not None, the run has one piece, which is read from this time on. `next_start` is the start of the
+    piece after them.
     """
     pieces = run.pieces[numbers[0] : numbers[1] + 1]
     found = 0
-    for piece, after in zip(pieces, [*(each.start for each in pieces[1:]), until], strict=True):
-        if piece.start >= end - _SLACK_SECONDS:
+    for piece, after in zip(pieces, [*(each.start for each in pieces[1:]), next_start], strict=True):
+        if piece.start >= clip_end - _SLACK_SECONDS:
             break
-        begins = piece.start if inside is None else inside
-        seconds, read = after - piece.start, min(end, after) - begins
+        read_from = piece.start if inside is None else inside
+        seconds, read = after - piece.start, min(clip_end, after) - read_from
         whole = piece.length < _LARGE_BYTES or seconds <= 0 or read >= seconds
         found += piece.length if whole else int(piece.length * max(read, Fraction(0)) / seconds * CERTAIN_PART)
     return found
