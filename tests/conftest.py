@@ -14,7 +14,7 @@ import pytest
 from httpx._config import DEFAULT_TIMEOUT_CONFIG, create_ssl_context
 
 from clipengine.work.children import process
-from clipengine.work.children.launch import launch_program
+from clipengine.work.children.launch import Launch, launch_program
 from tests.support.forked_children import forking
 from tests.support.privileges import give_up_real_time_priority
 from tests.support.s3 import bucket, s3  # noqa: F401 - fixtures
@@ -29,6 +29,7 @@ os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(temporary_root()))  # of pyte
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "media"
 _WITH_CHILDREN = {"api", "cli", "e2e", "media", "work"}  # folders of tests that start children
+_launch: list[Launch] = [launch_program]  # as the last test has set it
 DEFECTS = RECORDINGS.with_name("media-defects")
 
 
@@ -50,8 +51,10 @@ def defects() -> Path:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Fork the children of this process, unless the test is about their programs."""
+    if process.launch_program is not _launch[0]:  # a fixture of the module starts others
+        return
     programs = item.get_closest_marker("programs") is not None or item.path.parent.name not in _WITH_CHILDREN
-    process.launch_program = launch_program if programs else forking()
+    _launch[0] = process.launch_program = launch_program if programs else forking()
 
 
 @pytest.hookimpl(wrapper=True)
