@@ -38,7 +38,7 @@ class _Rows(Sequence[T]):
         raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:
-        """Compare the rows with those of any sequence."""
+        """Compare the rows with any sequence."""
         if not isinstance(other, Sequence):
             return NotImplemented
         return len(self) == len(other) and all(mine == its for mine, its in zip(self, other, strict=True))

@@ -92,7 +92,7 @@ class Segments(MutableSequence[Segment]):
         del self[:]
 
     def __eq__(self, other: object) -> bool:
-        """Compare the segments with those of any sequence."""
+        """Compare the segments with any sequence."""
         if not isinstance(other, Sequence):
             return NotImplemented
         return len(self) == len(other) and all(mine == its for mine, its in zip(self, other, strict=True))
