@@ -38,6 +38,7 @@ from clipengine.timecode import now_ms
 from clipengine.webhooks.configured_endpoints import configured_endpoints
 from clipengine.work.children.watermarks import read_watermarks
 from clipengine.work.cutting.rule_clips import ClipBodies, RuleClips
+from clipengine.work.cutting.variants import Variants
 from clipengine.work.documents import Documents
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.jobs.batches import BatchJobs
@@ -107,6 +108,7 @@ class Engine:
         fetcher = build_fetcher(settings, jobs, store, self.previews.copies, check_disk=self._check_disk)
         self.suggester = build_suggester(settings)
         self.rule_clips = RuleClips(ledger, settings, bodies)
+        self.variants = Variants(ledger, self.rule_clips)
         self._workers: dict[str, Worker[Any]] = {
             "clips": Worker(self._runner),
             "uploads": Worker(self._publisher),
@@ -118,7 +120,7 @@ class Engine:
             "transcriptions": Worker(
                 build_transcriptions(settings, jobs, store, pools.speech, read=read, may_run=self._has_free_encoder)
             ),
-            "batches": Worker(BatchJobs(jobs, self.rule_clips, admit=self._check_disk)),
+            "batches": Worker(BatchJobs(jobs, self.rule_clips, admit=self._check_disk, abandon=self.abandon)),
             "removals": Worker(Remover(jobs, store)),
             "deliveries": Worker(
                 build_courier(settings, jobs, on_attempt=lambda outcome: metrics.deliveries.labels(outcome).inc())

@@ -9,7 +9,7 @@ ClipEngineError
 │   │       InvalidBucketPath, InvalidWebhookUrl, InvalidRecordingUrl, UnknownProfile, UnknownWatermark,
 │   │       InvalidTranscript, IdempotencyKeyReused
 │   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ShareNotFound,
-│   │                       TranscriptNotFound, KeyNotFound, RuleNotFound, ObjectNotFound
+│   │                       TranscriptNotFound, KeyNotFound, RuleNotFound, BatchNotFound, ObjectNotFound
 │   ├── Conflict            RecordingNotComplete, RecordingHasPieces, RecordingBusy, ClipEnded, ClipNotFailed,
 │   │                       ClipNotComplete, RequestInProgress, TranscriptionEnded, TranscriptionOff,
 │   │                       TranscriptExists
@@ -181,6 +181,12 @@ class InvalidRequest(RequestError):
     title = "Invalid request"
 
 
+class TooManyClips(InvalidRequest):
+    code = "too_many_clips"
+    title = "Too many clips"
+    default_hint = "Give a narrower filter."
+
+
 class InvalidTimeRange(InvalidRequest):
     code = "invalid_time_range"
     title = "Invalid time range"
@@ -274,6 +280,7 @@ _KINDS_OF_IDS = {
     "key": "key",
     "shr": "share",
     "rul": "rule",
+    "bat": "batch",
     "evt": "event",
 }
 
@@ -327,6 +334,12 @@ class RuleNotFound(NotFound):
     code = "rule_not_found"
     title = "Rule not found"
     kind = "rule"
+
+
+class BatchNotFound(NotFound):
+    code = "batch_not_found"
+    title = "Batch not found"
+    kind = "batch"
 
 
 class KeyNotFound(NotFound):
@@ -387,6 +400,20 @@ class ClipEnded(Conflict):
     code = "clip_ended"
     title = "Clip already ended"
     default_hint = "Only a clip that is queued or running can be cancelled."
+
+
+class BatchEnded(Conflict):
+    code = "batch_ended"
+    title = "Batch already ended"
+    default_hint = "Only a batch that is `making` can be cancelled."
+
+
+class SelectionChanged(Conflict):
+    """The clips that match a filter are not those of its dry run."""
+
+    code = "selection_changed"
+    title = "Selection changed"
+    default_hint = "Repeat the dry run."
 
 
 class TranscriptionEnded(Conflict):

@@ -33,7 +33,7 @@ from clipengine.webhooks.sign import sign
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "clipengine" / "docs"
-COMMAND_PAGES = ("cli", "cli-remote", "cli-cut")
+COMMAND_PAGES = ("cli", "cli-remote", "cli-cut", "many-clips")
 
 
 def doc(name: str) -> str:

@@ -22,6 +22,7 @@ from clipengine.api.http.problems import on_error, on_http_exception
 from clipengine.api.reference import openapi
 from clipengine.api.routes import (
     archives,
+    batches,
     captions,
     clip_plans,
     clips,
@@ -41,6 +42,7 @@ from clipengine.api.routes import (
     recordings,
     rules,
     segments,
+    selections,
     sessions,
     share_links,
     shares,
@@ -77,6 +79,8 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
         *captions.OPERATIONS,
         *framing.OPERATIONS,
         *clips.OPERATIONS,
+        *selections.OPERATIONS,
+        *batches.OPERATIONS,
         *downloads.OPERATIONS,
         *archives.OPERATIONS,
         *shares.OPERATIONS,

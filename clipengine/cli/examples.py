@@ -82,7 +82,15 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "clips cancel": ("clipengine clips cancel clip_01j9xz…",),
     "clips retry": ("clipengine clips retry clip_01j9xz…",),
     "clips update": ("clipengine clips update clip_01j9xz… --label 'winning goal' --meta team=blue",),
-    "clips rm": ("clipengine clips rm clip_01j9xz…", "clipengine clips rm clip_01j9xz… clip_01j9y3…"),
+    "clips rm": (
+        "clipengine clips rm clip_01j9xz… clip_01j9y3…",
+        "clipengine clips rm --tag auto --created-before 2026-01-01T00:00:00Z --dry-run",
+    ),
+    "clips variants": (
+        """clipengine clips variants --tag auto --changes '{"output": {"aspect": "9:16"}}' --dry-run""",
+        """clipengine clips variants clip_01j9xz… --changes '{"profile": "web"}'""",
+    ),
+    "clips batch": ("clipengine clips batch bat_01j9xz…", "clipengine clips batch bat_01j9xz… --cancel"),
     "clips download": ("clipengine clips download clip_01j9xz… key-moment.mp4",),
     "clips archive": ("clipengine clips archive clip_01j9xz… clip_01j9y3… --output match.zip",),
     "clips share": (

@@ -32,6 +32,7 @@ _HINTS = {
     "clip_not_found": "`clipengine clips list` shows the clips.",
     "share_not_found": "`clipengine clips shares CLIP_ID` shows the shares.",
     "transcript_not_found": "`clipengine transcripts list RECORDING_ID` shows the transcripts.",
+    "batch_not_found": "Batches are deleted some days after they have ended.",
     "rule_not_found": "`clipengine rules list` shows the rules.",
     "webhook_not_found": "`clipengine webhooks list` shows the endpoints.",
 }

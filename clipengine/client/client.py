@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 import httpx
 
+from clipengine.client.batches import AsyncBatches, Batches
 from clipengine.client.clips import AsyncClip, AsyncClips, Clip, Clips
 from clipengine.client.events import Event, EventStream, afollow, follow
 from clipengine.client.exchange import Api, Request
@@ -45,6 +46,7 @@ class Client:
         self.profiles = Profiles(self._transport, self._api)
         self.webhooks = Webhooks(self._transport, self._api)
         self.rules = Rules(self._transport, self._api)
+        self.batches = Batches(self._transport, self._api)
         self.installation = Installation(self._transport, self._api)
 
     def events(
@@ -132,6 +134,7 @@ class AsyncClient:
         self.profiles = AsyncProfiles(self._transport, self._api)
         self.webhooks = AsyncWebhooks(self._transport, self._api)
         self.rules = AsyncRules(self._transport, self._api)
+        self.batches = AsyncBatches(self._transport, self._api)
         self.installation = AsyncInstallation(self._transport, self._api)
 
     def events(

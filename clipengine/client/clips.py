@@ -13,7 +13,18 @@ from clipengine.client.exchange import Api, Steps, filters, given_fields, route,
 from clipengine.client.files import Progress, save
 from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
-from clipengine.client.models import ClipData, ClipPlan, Delivery, Object, Page, Share, SharedLink, format_time
+from clipengine.client.models import (
+    Batch,
+    ClipData,
+    ClipPlan,
+    Delivery,
+    Object,
+    Page,
+    Selection,
+    Share,
+    SharedLink,
+    format_time,
+)
 from clipengine.client.transport import AsyncTransport, Transport
 from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.without import Removable
@@ -209,6 +220,74 @@ class ClipCalls(Generic[C]):
         answer = yield from self._api.create("/v1/clips/delete", body, idempotency_key=idempotency_key)
         return [str(clip_id) for clip_id in answer["deleted"]]
 
+    def variants(
+        self,
+        changes: Mapping[str, Any],
+        *,
+        clip_ids: Sequence[str] | None = None,
+        filter: Mapping[str, Any] | None = None,
+        selection: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Steps[Batch]:
+        """Make a variant of each of up to 1,000 complete clips, with other options, and return the batch.
+
+        The clips are given by their ids or by a filter, such as `{"tag": ["auto"]}`. `changes` are a merge patch of
+        their options, such as `{"output": {"aspect": "9:16"}}`. With the `selection` of `try_variants`, the request is
+        refused if it selects other clips by now.
+        """
+        body = without_none({"changes": {**changes}, **_selected(clip_ids, filter), "selection": selection})
+        return Batch.from_object(
+            (yield from self._api.create("/v1/clips/variants", body, idempotency_key=idempotency_key))
+        )
+
+    def try_variants(
+        self,
+        changes: Mapping[str, Any],
+        *,
+        clip_ids: Sequence[str] | None = None,
+        filter: Mapping[str, Any] | None = None,
+    ) -> Steps[Selection]:
+        """Return which variants `variants` would make, without making them."""
+        body = without_none({"changes": {**changes}, **_selected(clip_ids, filter), "dry_run": True})
+        return Selection.from_object((yield from self._api.create("/v1/clips/variants", body)))
+
+    def delete_matching(
+        self,
+        filter: Mapping[str, Any],
+        selection: str,
+        *,
+        include_processing: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> Steps[Batch]:
+        """Delete the clips that match a filter, at most 10,000, and return the batch.
+
+        `selection` comes from `try_delete_matching`. Clips that are processing are left out unless
+        `include_processing`.
+        """
+        body = without_none({"filter": {**filter}, "selection": selection, "include_processing": include_processing})
+        return Batch.from_object(
+            (yield from self._api.create("/v1/clips/delete", body, idempotency_key=idempotency_key))
+        )
+
+    def try_delete_matching(
+        self, filter: Mapping[str, Any], *, include_processing: bool | None = None
+    ) -> Steps[Selection]:
+        """Return how many clips `delete_matching` would delete, and their bytes, without deleting them."""
+        body = without_none({"filter": {**filter}, "dry_run": True, "include_processing": include_processing})
+        return Selection.from_object((yield from self._api.create("/v1/clips/delete", body)))
+
+    def delete_of_recording(
+        self, recording_id: str, selection: str, *, include_processing: bool | None = None
+    ) -> Steps[Batch]:
+        """Delete all clips of a recording and return the batch.
+
+        `selection` comes from `try_delete_matching` with a filter that has only this `recording_id`.
+        """
+        processing = None if include_processing is None else str(include_processing).lower()
+        params = without_none({"selection": selection, "include_processing": processing})
+        path = route("recordings", recording_id, "clips")
+        return Batch.from_object((yield from self._api.send("DELETE", path, params=params)))
+
     def download(self, clip_id: str, path: str | Path, *, on_progress: Progress | None = None) -> Steps[int]:
         """Write the clip atomically to the file `path` and return its size."""
         return save(route("clips", clip_id, "download"), path, on_progress)
@@ -306,6 +385,11 @@ class Clips(Resource[ClipCalls[Clip]]):
     retry = blocking(ClipCalls[Clip].retry)
     delete = blocking(ClipCalls[Clip].delete)
     delete_many = blocking(ClipCalls[Clip].delete_many)
+    variants = blocking(ClipCalls[Clip].variants)
+    try_variants = blocking(ClipCalls[Clip].try_variants)
+    delete_matching = blocking(ClipCalls[Clip].delete_matching)
+    try_delete_matching = blocking(ClipCalls[Clip].try_delete_matching)
+    delete_of_recording = blocking(ClipCalls[Clip].delete_of_recording)
     download = blocking(ClipCalls[Clip].download)
     archive = blocking(ClipCalls[Clip].archive)
     poster = blocking(ClipCalls[Clip].poster)
@@ -356,6 +440,11 @@ class AsyncClips(AsyncResource[ClipCalls[AsyncClip]]):
     retry = awaiting(ClipCalls[AsyncClip].retry)
     delete = awaiting(ClipCalls[AsyncClip].delete)
     delete_many = awaiting(ClipCalls[AsyncClip].delete_many)
+    variants = awaiting(ClipCalls[AsyncClip].variants)
+    try_variants = awaiting(ClipCalls[AsyncClip].try_variants)
+    delete_matching = awaiting(ClipCalls[AsyncClip].delete_matching)
+    try_delete_matching = awaiting(ClipCalls[AsyncClip].try_delete_matching)
+    delete_of_recording = awaiting(ClipCalls[AsyncClip].delete_of_recording)
     download = awaiting(ClipCalls[AsyncClip].download)
     archive = awaiting(ClipCalls[AsyncClip].archive)
     poster = awaiting(ClipCalls[AsyncClip].poster)
@@ -365,6 +454,10 @@ class AsyncClips(AsyncResource[ClipCalls[AsyncClip]]):
     share_link = awaiting(ClipCalls[AsyncClip].share_link)
     share_code = awaiting(ClipCalls[AsyncClip].share_code)
     unshare = awaiting(ClipCalls[AsyncClip].unshare)
+
+
+def _selected(clip_ids: Sequence[str] | None, filter: Mapping[str, Any] | None) -> Object:
+    return {"clip_ids": clip_ids and [*clip_ids], "filter": None if filter is None else {**filter}}
 
 
 def _body(start_seconds: float | None, end_seconds: float | None, fields: ClipFields) -> Object:

@@ -12,6 +12,8 @@ from typing import Any, Generic, Self, TypeVar
 
 from clipengine.client.errors import JobFailed
 from clipengine.objects.base import ApiObject, Object
+from clipengine.objects.batch import BatchObject as Batch
+from clipengine.objects.batch import SelectionObject as Selection
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.clip import ClipPlanObject as ClipPlan
 from clipengine.objects.clip import ErrorObject as ClipError
@@ -28,7 +30,6 @@ from clipengine.objects.profile import ProfileObject as Profile
 from clipengine.objects.profile import WatermarkObject as Watermark
 from clipengine.objects.recording import ListedPiecesObject as ListedPieces
 from clipengine.objects.recording import RecordingObject
-from clipengine.objects.rule import BatchObject as Batch
 from clipengine.objects.rule import RuleObject as Rule
 from clipengine.objects.rule import TriedRuleObject as TriedRule
 from clipengine.objects.segments import SegmentsObject as Segments
@@ -62,6 +63,7 @@ __all__ = [
     "Rule",
     "SearchHit",
     "Segments",
+    "Selection",
     "Share",
     "SharedLink",
     "Suggestions",

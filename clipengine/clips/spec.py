@@ -54,6 +54,7 @@ class ClipSpec:
     without: Without = NOTHING
     wait_until: int | None = None  # deadline for a range that is not recorded yet; kept after the wait
     on_timeout: OnTimeout | None = None  # at that deadline
+    variant_of: str | None = None  # the clip that it is made of, with other options
 
     @property
     def own_format(self) -> int:

@@ -1,19 +1,20 @@
-"""Batches: what a rule makes of one recording.
+"""Batches: what a rule makes of one recording, and what a request makes or deletes.
 
-A batch is `waiting` until its items, the requests for clips, are stored in one transaction; they do not change after
-that. It is `making` until each item has become a clip or has an outcome without one, and then `complete`. A clip, the
-state of its item and the counts are one transaction, so that each clip is made once, whenever an engine is killed.
+A rule's batch is `waiting` until its items, the requests for clips, are stored in one transaction; they do not change
+after that. A request stores its items at once, see `requested_batches`. A batch is `making` until each item has become
+a clip, was deleted, or has an outcome without either, and then `complete`. A clip, the state of its item and the counts
+are one transaction, so that each clip is made or deleted once, whenever an engine is killed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 from clipengine.clips.clip import Clip
-from clipengine.errors import ClipEngineError
+from clipengine.errors import ClipEngineError, ClipNotFound
 from clipengine.ledger.database.database import Database, Row, insert_statement
 from clipengine.ledger.database.schema import BatchItemRow, BatchRow, RuleRow
 from clipengine.ledger.lease import InFlight, Leases, Living
@@ -26,15 +27,19 @@ from clipengine.timecode import now_ms
 _INSERT_ITEM = insert_statement(BatchItemRow)
 
 
+BatchKind = Literal["rule", "variants", "delete"]
+
+
 @dataclass(frozen=True)
 class Batch:
     """One batch. Times are in ms since 1970, UTC. `reason` is the code for which it waits."""
 
     batch_id: str
-    rule_id: str
+    kind: BatchKind
+    rule_id: str | None
     revision: int
-    occasion: str
-    recording_id: str
+    occasion: str | None
+    recording_id: str | None
     state: str
     reason: str | None
     total: int
@@ -57,15 +62,19 @@ class Batch:
 
 @dataclass(frozen=True)
 class BatchItem:
-    """One clip of a batch. `body` is the body of its request."""
+    """One clip of a batch. `body` is the body of its request.
+
+    `clip_id` is the clip that was made, `source_clip_id` the clip of which a variant is made, or that is deleted.
+    """
 
     batch_id: str
     number: int
     state: str
-    body: dict[str, Any] | None
-    clip_id: str | None
-    code: str | None
-    message: str | None
+    body: dict[str, Any] | None = None
+    clip_id: str | None = None
+    code: str | None = None
+    message: str | None = None
+    source_clip_id: str | None = None
 
 
 class Batches:
@@ -84,52 +93,51 @@ class Batches:
             ident=BatchRow.batch_id,
             limit=limit,
             cursor=cursor,
-            make=_batch,
+            make=as_batch,
         )
 
     def items(self, ids: Sequence[str]) -> dict[str, Sequence[BatchItem]]:
         """Return the items of batches in their order, by the id of the batch."""
         query = BatchItemRow.select().where(BatchItemRow.batch_id.in_([*ids]))
         rows = self._database.rows(query.order_by(BatchItemRow.batch_id, BatchItemRow.number)) if ids else ()
-        found = {id: [*of_batch] for id, of_batch in groupby(map(_item, rows), lambda item: item.batch_id)}
+        found = {id: [*of_batch] for id, of_batch in groupby(map(as_item, rows), lambda item: item.batch_id)}
         return {id: found.get(id, ()) for id in ids}
 
     def pending(self, batch: Batch, *, limit: int) -> Sequence[BatchItem]:
         """Return the next items that have no outcome."""
         query = BatchItemRow.select().where(BatchItemRow.batch_id == batch.batch_id, BatchItemRow.state == "pending")
-        return [_item(row) for row in self._database.rows(query.order_by(BatchItemRow.number).limit(limit))]
+        return [as_item(row) for row in self._database.rows(query.order_by(BatchItemRow.number).limit(limit))]
 
     def is_due(self) -> bool:
         return self._database.row(_due()) is not None
 
     def claim(self, owner: str) -> Batch | None:
-        """Claim the batch that has waited longest, of a rule that is enabled."""
+        """Claim the batch that has waited longest, of a request or of a rule that is enabled."""
         claimed = self._leases.claim(_due, owner, values={"attempts": BatchRow.attempts + 1})
-        return _batch(claimed[0]) if claimed else None
+        return as_batch(claimed[0]) if claimed else None
 
     def freeze(self, batch: Batch, revision: int, expansion: Expansion) -> bool:
         """Store the items of a batch, which become clips. Return False if the claim was lost."""
+        wanted = [BatchItem(batch.batch_id, 0, "pending", dict(body)) for body in expansion.bodies]
         skipped = [
-            self._item(batch, state="skipped", code=each.code, message=each.message) for each in expansion.skipped
+            BatchItem(batch.batch_id, 0, "skipped", code=each.code, message=each.message) for each in expansion.skipped
         ]
-        wanted = [self._item(batch, state="pending", body=dict(body)) for body in expansion.bodies]
-        rows = [{**row, "number": number} for number, row in enumerate([*wanted, *skipped])]
+        items = [replace(item, number=number) for number, item in enumerate([*wanted, *skipped])]
         values: Row = {
             "state": "making",
             "reason": None,
             "revision": revision,
-            "total": len(rows),
+            "total": len(items),
             "skipped": len(skipped),
             "left_out": expansion.left_out,
-            "has_items": bool(rows),
+            "has_items": bool(items),
             "attempts": 1,
         }
         with self._database.transaction(ordered=False):
             if not self._change(batch, values, state="waiting"):
                 return False
-            self._database.insert_many(_INSERT_ITEM, rows)
-            if skipped:
-                self._rules.count(batch.rule_id, skipped=len(skipped))
+            insert_items(self._database, items)
+            self._count(batch, skipped=len(skipped))
         return True
 
     def make(self, item: BatchItem, batch: Batch, create: Callable[[], Clip]) -> bool:
@@ -139,8 +147,25 @@ class Batches:
                 return False
             clip = create()
             self._set_item(item, state="made", clip_id=clip.clip_id)
-            self._rules.count(batch.rule_id, made=1)
+            self._count(batch, made=1)
         return True
+
+    def delete(self, items: Sequence[BatchItem], batch: Batch, delete: Callable[[str], object]) -> bool:
+        """Delete the clips of items with `delete`, which raises ClipNotFound. Return False if the claim was lost."""
+        with self._database.transaction(ordered=False):
+            if not self._change(batch, {"attempts": 1, "reason": None}, state="making"):
+                return False
+            missing = 0
+            for item in items:  # in the order of their ids: two requests must not wait for each other
+                try:
+                    delete(str(item.source_clip_id))
+                except ClipNotFound as error:
+                    missing += 1
+                    self._set_item(item, state="skipped", code=error.code, message=error.message)
+                else:
+                    self._set_item(item, state="made")
+            counts = {"made": BatchRow.made + len(items) - missing, "skipped": BatchRow.skipped + missing}
+            return self._change(batch, counts, state="making")
 
     def refuse(self, item: BatchItem, batch: Batch, error: ClipEngineError) -> bool:
         """Record that the request of an item was refused. Return False if the claim was lost."""
@@ -148,7 +173,7 @@ class Batches:
             if not self._settle(batch, "failed"):
                 return False
             self._set_item(item, state="failed", code=error.code, message=error.message)
-            self._rules.refused(batch.rule_id, error)
+            self._refused(batch, error)
         return True
 
     def skip(self, item: BatchItem, batch: Batch, error: ClipEngineError) -> bool:
@@ -157,22 +182,22 @@ class Batches:
             if not self._settle(batch, "skipped"):
                 return False
             self._set_item(item, state="skipped", code=error.code, message=error.message)
-            self._rules.count(batch.rule_id, skipped=1)
+            self._count(batch, skipped=1)
         return True
 
     def complete(self, batch: Batch) -> bool:
         """End a batch without pending items. Return False if the claim was lost."""
         ended = {"state": "complete", "ended_at": now_ms(), "owner": None, "reason": None}
         with self._database.transaction(ordered=False):
-            return self._change(batch, ended, state="making")
+            return self._end(batch, ended, state="making")
 
     def fail(self, batch: Batch, error: ClipEngineError) -> bool:
         """End a batch of which nothing more can be made. Return False if the claim was lost."""
         ended = {"state": "complete", "ended_at": now_ms(), "owner": None, "reason": error.code}
         with self._database.transaction(ordered=False):
-            if not self._change(batch, ended):
+            if not self._end(batch, ended):
                 return False
-            self._rules.refused(batch.rule_id, error)
+            self._refused(batch, error)
         return True
 
     def later(self, batch: Batch, *, delay_ms: int, reason: str | None = None) -> bool:
@@ -201,10 +226,23 @@ class Batches:
         this = (BatchItemRow.batch_id == item.batch_id, BatchItemRow.number == item.number)
         self._database.change(BatchItemRow.update(values).where(*this))
 
-    @staticmethod
-    def _item(batch: Batch, **values: Any) -> Row:
-        empty = dict.fromkeys(("body", "clip_id", "code", "message"))
-        return {"batch_id": batch.batch_id, **empty, **values}
+    def _end(self, batch: Batch, values: Row, *, state: str | None = None) -> bool:
+        if batch.rule_id is None:  # a request may wait for it
+            self._database.record_change("batch", batch.batch_id)
+        return self._change(batch, values, state=state)
+
+    def _count(self, batch: Batch, *, made: int = 0, skipped: int = 0) -> None:
+        if batch.rule_id is not None and made + skipped:
+            self._rules.count(batch.rule_id, made=made, skipped=skipped)
+
+    def _refused(self, batch: Batch, error: ClipEngineError) -> None:
+        if batch.rule_id is not None:
+            self._rules.refused(batch.rule_id, error)
+
+
+def insert_items(database: Database, items: Sequence[BatchItem]) -> None:
+    """Insert the items of a batch. Call it in a transaction."""
+    database.insert_many(_INSERT_ITEM, [vars(item) for item in items])
 
 
 def _due() -> Any:
@@ -212,12 +250,13 @@ def _due() -> Any:
     waiting = BatchRow.select(BatchRow.batch_id).where(
         BatchRow.ended_at.is_null(), BatchRow.owner.is_null(), BatchRow.next_at <= now_ms()
     )
-    return waiting.where(BatchRow.rule_id.in_(runnable)).order_by(BatchRow.next_at, BatchRow.batch_id).limit(1)
+    may_run = (BatchRow.rule_id.is_null() & (BatchRow.needs <= ROW_FORMAT)) | BatchRow.rule_id.in_(runnable)
+    return waiting.where(may_run).order_by(BatchRow.next_at, BatchRow.batch_id).limit(1)
 
 
-def _item(row: Row) -> BatchItem:
+def as_item(row: Row) -> BatchItem:
     return BatchItem(**row)
 
 
-def _batch(row: Row) -> Batch:
+def as_batch(row: Row) -> Batch:
     return Batch(**{name: row[name] for name in Batch.__dataclass_fields__})

@@ -18,7 +18,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import peewee
 from peewee import OP
@@ -43,7 +43,7 @@ from clipengine.errors import (
 )
 from clipengine.ids import new_id
 from clipengine.ledger.clip_state import ACTIVE, ANNOUNCED, UNFINISHED, entering, may_follow
-from clipengine.ledger.database.database import Database, Row, Statement, insert_statement, param
+from clipengine.ledger.database.database import Database, Row, Statement, compact_json, insert_statement, param
 from clipengine.ledger.database.schema import ClipDocumentRow, ClipRow, RecordingRow
 from clipengine.ledger.database.spec_column import SpecColumn
 from clipengine.ledger.documents import Documents
@@ -78,6 +78,16 @@ class ClipFilter(ListFilter):
     label: str | None = None
 
 
+class ClipSummary(NamedTuple):
+    """What a selection shows of a clip. `size_bytes` is 0 until it is complete."""
+
+    clip_id: str
+    label: str
+    status: str
+    size_bytes: int
+
+
+T = TypeVar("T")
 _NEW = {
     "size_bytes": 0,
     "owner": None,
@@ -273,7 +283,20 @@ class Clips:
 
         Clips in which words of `q` are only said follow clips whose own texts have all words.
         """
-        query, recording_id = ClipRow.select(), wanted.recording_id
+        return self._page(ClipRow.select(), wanted, as_clip)
+
+    def of_ids(self, ids: Sequence[str]) -> Sequence[Clip]:
+        """Return the clips with these ids, in any order, without those that do not exist."""
+        found = self._database.any_of(ClipRow.clip_id, "SELECT value FROM json_each(?)", compact_json([*ids]))
+        return [as_clip(row) for row in self._database.rows(ClipRow.select().where(found))]
+
+    def summaries(self, wanted: ClipFilter) -> Page[ClipSummary]:
+        """Return a page of clips as `list`, of each only what a selection of clips shows."""
+        columns = (*(getattr(ClipRow, name) for name in ClipSummary._fields), ClipRow.created_at)
+        return self._page(ClipRow.select(*columns), wanted, _summary)
+
+    def _page(self, query: Any, wanted: ClipFilter, make: Callable[[Row], T]) -> Page[T]:
+        recording_id = wanted.recording_id
         if recording_id is not None:
             query = query.where(ClipRow.recording_id == recording_id)
         if wanted.status is not None:
@@ -297,7 +320,7 @@ class Clips:
             sort=sort_by(CLIP_SORTS, wanted.sort),
             search=search,
             then=None if wanted.q is None else lambda: self.documents.filter(query, wanted, only_said=True),
-            make=as_clip,
+            make=make,
         )
 
     def claim(
@@ -606,6 +629,10 @@ def _values(clip: Clip) -> dict[str, Any]:
 def _next_key(clip: Clip) -> str:
     """Return the object key of the clip's next attempt."""
     return next_clip_key(clip.object_key, clip.clip_id, clip.attempt + 1)
+
+
+def _summary(row: Row) -> ClipSummary:
+    return ClipSummary(*(row[name] for name in ClipSummary._fields))
 
 
 def as_clip(row: Row) -> Clip:

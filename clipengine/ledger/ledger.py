@@ -42,6 +42,7 @@ from clipengine.ledger.opening.location import location_of, open_database
 from clipengine.ledger.queue_order import QueueOrder
 from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
+from clipengine.ledger.requested_batches import RequestedBatches
 from clipengine.ledger.retention import Retention
 from clipengine.ledger.rules import Rules
 from clipengine.ledger.segment_lists import SegmentLists
@@ -104,6 +105,7 @@ class Ledger:
         self.markers = Markers(database, self.events)
         self.rules = Rules(database, self.events, self.transcripts, self.markers, stop_after=rule_failures)
         self.batches = Batches(database, self.rules)
+        self.requested_batches = RequestedBatches(database)
         self.segment_lists = SegmentLists(database)
         self.watched = WatchedObjects(database)
         self.expiry = Expiry(database, self.clips, self.recordings, self.removals, self.events)

@@ -1,7 +1,8 @@
 """Retention of history: old events, deliveries with their attempts, and items of rules are deleted in small batches.
 
 A delivery that is pending or being sent is never deleted, and neither is the event that it sends, or an event that the
-rules have not read. The batches of a rule stay, so that it makes nothing again, until the rule is deleted.
+rules have not read. The batches of a rule stay, so that it makes nothing again, until the rule is deleted. Batches of
+requests are deleted with their items.
 """
 
 from __future__ import annotations
@@ -59,12 +60,15 @@ class Retention:
         )
 
     def _delete_items(self, before: int) -> int:
-        """Delete the items of ended batches."""
+        """Delete the items of ended batches, and the batches of requests."""
         old = BatchRow.select(BatchRow.batch_id).where(BatchRow.has_items, BatchRow.ended_at < before)
 
         def delete(ids: list[str]) -> int:
             self._database.change(BatchItemRow.delete().where(BatchItemRow.batch_id.in_(ids)))
-            return self._database.change(BatchRow.update(has_items=False).where(BatchRow.batch_id.in_(ids)))
+            these = BatchRow.batch_id.in_(ids)
+            self._database.change(BatchRow.update(has_items=False).where(these, BatchRow.rule_id.is_null(False)))
+            self._database.change(BatchRow.delete().where(these, BatchRow.rule_id.is_null()))
+            return len(ids)
 
         return self._delete(old.order_by(BatchRow.ended_at), delete)
 

@@ -378,7 +378,7 @@ class Rules:
         of_rules = (
             BatchItemRow.select(BatchItemRow.clip_id, BatchRow.rule_id)
             .join(BatchRow, on=(BatchRow.batch_id == BatchItemRow.batch_id))
-            .where(BatchItemRow.clip_id.in_(list(ends)))
+            .where(BatchItemRow.clip_id.in_(list(ends)), BatchRow.rule_id.is_null(False))
         )
         found = {row["clip_id"]: row["rule_id"] for row in self._database.rows(of_rules)}
         stopped: Sequence[Rule] = ()

@@ -159,6 +159,14 @@ class ShareClip(_Arguments):
     expires_at: str | None = Field(default=None, description="RFC 3339 time, such as 2030-01-31T12:00:00Z.")
 
 
+class MakeVariants(_Arguments):
+    clip_ids: list[Id] = Field(min_length=1, max_length=100, description="Complete clips.")
+    output: Output | None = Field(default=None, description="Changes, merged with the options of each clip.")
+    subtitles: Subtitles | None = None
+    profile: str | None = Field(default=None, description="Name of a profile; `default` always exists.")
+    dry_run: bool = Field(default=True, description="Only say what would be made. Give false to make it.")
+
+
 class Transcribe(_Arguments):
     recording_id: Id
     language: str | None = Field(default=None, description="BCP 47 tag of the spoken language. Default: detected.")
@@ -273,6 +281,13 @@ async def _share(client: AsyncClient, given: ShareClip) -> Any:
     return (await client.clips.share(given.clip_id, expires_at=given.expires_at)).raw
 
 
+async def _variants(client: AsyncClient, given: MakeVariants) -> Any:
+    changes = given.model_dump(exclude={"clip_ids", "dry_run"}, exclude_none=True)
+    if given.dry_run:
+        return (await client.clips.try_variants(changes, clip_ids=given.clip_ids)).raw
+    return (await client.clips.variants(changes, clip_ids=given.clip_ids)).raw
+
+
 def _json(call: Callable[[AsyncClient, Any], Awaitable[Any]]) -> Callable[[AsyncClient, Any], Awaitable[str]]:
     """Return a call whose result is written as JSON."""
 
@@ -328,6 +343,15 @@ TOOLS = (
         CreateClipsByTime,
         _json(_by_time),
         _RECORDINGS,
+        "write",
+    ),
+    Tool(
+        "make_variants",
+        "Make a variant of each of several clips, such as a vertical one. Tells what it would make unless dry_run is "
+        "false.",
+        MakeVariants,
+        _json(_variants),
+        _CLIPS,
         "write",
     ),
     Tool(

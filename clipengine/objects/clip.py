@@ -130,6 +130,8 @@ class ClipObject(JobObject):
     """Where it ends by that clock. Both are null for `parts`, unless these are of recordings of a series."""
     without: list[Removable] = field(default_factory=list)
     """As requested. `result.removed_seconds` says how much was removed."""
+    variant_of: str | None = None
+    """The clip of which it is a variant, with other options; null for other clips. That clip may be deleted."""
     revision: int = 0
     """Number of the state, higher after each change. Of two answers or events, the higher one is the newer state."""
 

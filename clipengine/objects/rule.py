@@ -1,10 +1,9 @@
-"""Rules, their dry runs and their logs."""
+"""Rules and their dry runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 from typing_extensions import TypedDict
@@ -13,8 +12,6 @@ from clipengine.objects.base import ApiObject, MaybeTime, Object, Time, describe
 from clipengine.objects.webhook import Origin
 from clipengine.rules.rule import RuleConditions, RuleRanges
 from clipengine.timecode import rfc3339
-
-BatchState = Literal["waiting", "making", "complete", "cancelled"]
 
 
 class BackfillObject(TypedDict):
@@ -126,58 +123,3 @@ class TriedRuleObject(ApiObject):
     """The ranges that are too short or too long, or why there are none."""
     left_out: int = 0
     """Number of ranges beyond `max_clips`."""
-
-
-class BatchItemObject(TypedDict):
-    """A clip of a batch, or the reason why there is none."""
-
-    state: Literal["pending", "made", "skipped", "failed"]
-    """`made` if the clip is queued, `skipped` if the recording does not allow it, `failed` if it was refused."""
-    clip_id: str | None
-    """The clip; null if there is none."""
-    share_url: str | None
-    """The address of the clip's share, which works once it is complete; null without a share of the rule."""
-    code: str | None
-    """Why there is no clip: a code of an error, or `too_short`, for example."""
-    message: str | None
-    """The same in words."""
-
-
-@dataclass(frozen=True)
-class BatchObject(ApiObject):
-    """What a rule has made of one recording."""
-
-    batch_id: str
-    """Id of the batch."""
-    rule_id: str
-    """Id of the rule."""
-    recording_id: str
-    state: BatchState = "waiting"
-    """`waiting` until its clips are decided, then `making` until all are queued."""
-    reason: str | None = None
-    """The code of an error for which it waits, such as `queue_full`."""
-    revision: int = 0
-    """The revision of the rule that decided its clips; 0 until then."""
-    total: int = 0
-    """Number of clips, with those that are skipped."""
-    made: int = 0
-    """Number of clips that were queued."""
-    skipped: int = 0
-    """Number of ranges of which no clip can be made."""
-    failed: int = 0
-    """Number of clips that were refused."""
-    left_out: int = 0
-    """Number of ranges beyond `max_clips`."""
-    created_at: Time = ""
-    ended_at: MaybeTime = None
-    """When its last clip was queued; null until then."""
-    items: list[BatchItemObject] = field(default_factory=list)
-    """Its clips. They are deleted after `retention.events_days`."""
-
-    @classmethod
-    def of(cls, batch: Any, /, items: Any = (), urls: Mapping[str, str] = MappingProxyType({}), **given: Any) -> Self:
-        names = ("state", "clip_id", "code", "message")
-        shown = [
-            {name: getattr(each, name) for name in names} | {"share_url": urls.get(each.clip_id)} for each in items
-        ]
-        return super().of(batch, items=shown, **given)

@@ -33,7 +33,9 @@ Point = Literal[
     "committed",
     "expanding",  # the requests of a rule are decided and not stored yet
     "expanded",  # they are stored
-    "made",  # a clip of a rule is queued
+    "made",  # a clip of a batch is queued
+    "deleting",  # clips of a batch are deleted next
+    "deleted",  # they are deleted, and their objects are not yet
     "transcribed",  # a passage of a transcription is kept
 ]
 _SPEED_UP = "outage:pace="

@@ -30,6 +30,7 @@ from clipengine.client import (
     ServerUnreachable,
     Suggestions,
 )
+from clipengine.client.batches import AsyncBatches
 from clipengine.client.clips import AsyncClips, ClipFields
 from clipengine.client.exchange import Api
 from clipengine.client.exchange import Request as Outgoing
@@ -59,6 +60,10 @@ ARGUMENTS: dict[str, Any] = {
     "rule": {},
     "clips": [{"recording_id": "x", "label": "x", "start_seconds": 1.0, "end_seconds": 2.0}],
     "clip_ids": ["x"],
+    "changes": {"render": "smart"},
+    "filter": {"label": "x"},
+    "selection": "x",
+    "batch_id": "x",
     "segments": [{"start_seconds": 1.0, "end_seconds": 2.0}],
     "ranges": [{"start_seconds": 1.0, "end_seconds": 2.0}],
     "recording_id": "x",
@@ -155,6 +160,7 @@ def test_both_clients_have_the_same_methods() -> None:
         "recordings": AsyncRecordings,
         "webhooks": AsyncWebhooks,
         "rules": AsyncRules,
+        "batches": AsyncBatches,
         "profiles": AsyncProfiles,
         "transcripts": AsyncTranscripts,
         "installation": AsyncInstallation,

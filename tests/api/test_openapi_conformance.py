@@ -93,6 +93,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
                 "clip_id": clip.clip_id,
                 "share_id": share.share_id,
                 "rule_id": engine.ledger.rules.create("Rule", rule).rule_id,
+                "batch_id": engine.ledger.requested_batches.create("variants", []).batch_id,
                 "transcript_id": transcription.transcript_id,
                 "language": "en",
                 "name": "logo",

@@ -70,6 +70,7 @@ def ids(server: RunningServer, clip: Clip) -> dict[str, str]:
         "key_id": server.client().installation.create_key("example").key_id,
         "share_id": server.client().clips.share(clip.clip_id).share_id,
         "rule_id": server.client().rules.create("example", ranges={"kind": "all"}).rule_id,
+        "batch_id": server.client().clips.variants({"render": "smart"}, clip_ids=["x"]).batch_id,
         "transcript_id": "trn_x",
     }
 

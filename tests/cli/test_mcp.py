@@ -136,6 +136,9 @@ def test_agent_finds_a_moment_and_shares_its_clip(
             assert (fast["result"]["height"], len(fast["result"]["parts"])) == (90, 2)
             (found,) = (await agent.call("list_clips", label=f"budget-{transport}"))["data"]
             assert found["clip_id"] == clip["clip_id"]
+            wanted = {"clip_ids": [clip["clip_id"]], "output": {"aspect": "1:1"}}
+            assert (await agent.call("make_variants", **wanted))["count"] == 1
+            assert (await agent.call("make_variants", **wanted, dry_run=False))["kind"] == "variants"
             link = (await agent.call("share_clip", clip_id=clip["clip_id"]))["url"]
             assert httpx.get(link, trust_env=False).status_code == 200
 

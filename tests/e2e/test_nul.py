@@ -62,6 +62,8 @@ def _body(path: str, field: tuple[str, ...], ids: dict[str, str]) -> Any:
     clip = {"label": "a"} if "parts" in field else {"label": "a", **_SPAN}
     if path.endswith("/clips/batch"):
         return {"clips": [clip | {"recording_id": ids["recording_id"]}]}
+    if path.endswith("/clips/variants"):
+        return {"changes": {}} | ({} if field[0] == "clip_ids" else {"filter": {}})
     if path.endswith("/ranges/file"):
         return {"format": "csv", "ranges": [_SPAN]}
     if path.endswith("/segments"):
@@ -94,11 +96,18 @@ def ids(server: RunningServer, hosts: Hosts, film: Path) -> dict[str, str]:
         clip = api.clips.create(recording, "a", 1, 2).clip_id
         webhook = api.webhooks.create(hosts.receiver.url).webhook_id
         rule = api.rules.create("rule", ranges={"kind": "all"}).rule_id
+        batch = api.clips.variants({"render": "smart"}, clip_ids=["x"]).batch_id
         assert api.clips.wait(clip, timeout=SECONDS).status == "complete"
     others = {"language": "en"} | dict.fromkeys(
         ("share_id", "transcript_id", "delivery_id", "key_id", "source", "name", "number"), "x"
     )
-    return {"recording_id": recording, "clip_id": clip, "webhook_id": webhook, "rule_id": rule} | others
+    return {
+        "recording_id": recording,
+        "clip_id": clip,
+        "webhook_id": webhook,
+        "rule_id": rule,
+        "batch_id": batch,
+    } | others
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.cutting.rule_clips import RuleClips
+from clipengine.work.cutting.variants import Variants
 from clipengine.work.documents import Documents
 from clipengine.work.recording_files import digest_of_file
 from clipengine.work.suggester import Suggester
@@ -88,6 +89,7 @@ class RecordedEngine:
         self.ledger.on_message(lambda queue, id: self.calls.append((queue, id)))
         self.documents = Documents(ChildPool(ahead=0))
         self.rule_clips = RuleClips(self.ledger, self.settings, RuleClipBodies())
+        self.variants = Variants(self.ledger, self.rule_clips)
         self.previews = build_previews(self.settings, self.store, self.ledger.recordings, ChildPool())
 
     def admit(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import TypeVar
 
 from starlette.responses import Response
 
@@ -16,12 +17,13 @@ from clipengine.api.http.operation import Call, json_response
 from clipengine.api.http.requests.fields import NoBody, WaitQuery
 from clipengine.objects.base import JobObject
 
+W = TypeVar("W", bound=WaitQuery)
 # Minimum interval between two reads by one waiting request.
 _READ_SECONDS = 0.1
 
 
 def answer_when_ended(
-    call: Call[WaitQuery, NoBody], ident: str, read: Callable[[], JobObject]
+    call: Call[W, NoBody], ident: str, read: Callable[[], JobObject]
 ) -> Response | Awaitable[Response]:
     """Respond with the object when it has ended, when `wait` is over, or when the server stops.
 
@@ -33,7 +35,7 @@ def answer_when_ended(
     return _wait(call, ident, read)
 
 
-async def _wait(call: Call[WaitQuery, NoBody], ident: str, read: Callable[[], JobObject]) -> Response:
+async def _wait(call: Call[W, NoBody], ident: str, read: Callable[[], JobObject]) -> Response:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + call.query.wait
     with open_stream(call.request.scope, "waiting requests"), call.changes.woken_by(ident) as woken:

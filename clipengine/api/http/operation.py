@@ -99,7 +99,7 @@ Handler = Callable[[Call[Any, Any]], Response | Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Answer:
-    """A successful response: the JSON of `model`, a page of it, or bytes of `media_type`.
+    """A successful response: the JSON of `model`, or of `other`, a page of it, or bytes of `media_type`.
 
     `media_type` may list several types, separated by commas.
     """
@@ -109,6 +109,7 @@ class Answer:
     model: type[Any] | None = None
     page: bool = False
     media_type: str | None = None
+    other: type[Any] | None = None
 
 
 NOTHING = Answer(204, "Done. The response has no body.")

@@ -13,6 +13,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.work.cutting.rule_clips import RuleClips
+from clipengine.work.cutting.variants import Variants
 from clipengine.work.documents import Documents
 from clipengine.work.previews.previews import Previews
 from clipengine.work.suggester import Suggester
@@ -46,6 +47,8 @@ class Engine(Protocol):
     def documents(self) -> Documents: ...
     @property
     def rule_clips(self) -> RuleClips: ...
+    @property
+    def variants(self) -> Variants: ...
     @property
     def suggester(self) -> Suggester | None: ...
 

@@ -172,6 +172,12 @@ _PYTHON = {
     "post_clips_archive": 'client.clips.archive([clip_id], "clips.zip")',
     "post_clips_by_time": 'client.clips.by_time(\n    ["front", "yard"], "parcel", "2026-11-28T23:59:50Z", '
     '"2026-11-29T00:00:20Z"\n)',
+    "post_clips_variants": 'client.clips.try_variants({"output": {"aspect": "9:16"}}, filter={"tag": ["auto"]}).count',
+    "delete_recordings_recording_id_clips": "selected = client.clips.try_delete_matching("
+    '{"recording_id": recording_id})\nclient.clips.delete_of_recording(recording_id, selected.selection)',
+    "get_batches": "list(client.batches.each())",
+    "get_batches_batch_id": "client.batches.wait(batch_id)  # or get(batch_id), which answers at once",
+    "post_batches_batch_id_cancel": "client.batches.cancel(batch_id)",
     "post_clips_delete": "client.clips.delete_many([clip_id])",
     "get_clips_clip_id": "client.clips.wait(clip_id, timeout=60)  # or get(clip_id), which answers at once",
     "patch_clips_clip_id": 'client.clips.update(clip_id, label="winning goal", metadata={"team": "blue"})',

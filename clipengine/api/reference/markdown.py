@@ -23,7 +23,7 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     ("clip-plans", "Plans of clips", r"/clips/plan$"),
     ("clip-pictures", "Pictures of clips", r"/(framing|captions)$|/watermarks"),
     ("clip-files", "Files of clips", r"/clips/(archive|{clip_id}/(download|poster))"),
-    ("clip-batches", "Many clips", r"/clips/(batch|by-time|delete)"),
+    ("clip-batches", "Many clips", r"/clips/(batch|by-time|delete|variants)|^/v1/batches"),
     ("clips", "Clips", r"/clips"),
     ("webhooks", "Webhook endpoints", r"/webhooks"),
     ("rules", "Rules", r"/rules"),

@@ -71,6 +71,7 @@ _TAGS = {
     "deliveries": "Attempts to send an event to an endpoint.",
     "events": "A stream of events.",
     "ingest": "Events of other systems.",
+    "batches": "What requests for many clips make or delete in the background.",
     "rules": "Rules, which make clips of recordings by themselves.",
     "keys": "API keys.",
     "status": "State of the installation.",
@@ -233,6 +234,8 @@ def _answer(answer: Answer) -> dict[str, Any]:
     described: dict[str, Any] = {"description": answer.description}
     if answer.model is not None:
         schema = reference_to(page_name(answer.model) if answer.page else answer.model.__name__)
+        if answer.other is not None:
+            schema = {"anyOf": [schema, reference_to(answer.other.__name__)]}
         described["content"] = {answer.media_type or _JSON: {"schema": schema}}
     elif answer.media_type is not None:
         described["content"] = {each: {} for each in answer.media_type.split(", ")}

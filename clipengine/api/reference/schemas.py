@@ -60,7 +60,7 @@ def component_schemas(operations: Sequence[Operation]) -> dict[str, Schema]:
     bodies = [operation.body for operation in operations if operation.takes_json]
     answers = [answer for operation in operations for answer in operation.answers if answer.model]
     models: dict[type[Any], None] = dict.fromkeys(bodies)
-    models |= dict.fromkeys([each.model for each in answers if each.model])
+    models |= dict.fromkeys([model for each in answers for model in (each.model, each.other) if model])
     models |= dict.fromkeys([IngestObject, ProblemObject, HealthObject, TranscriptCue, *_SUBJECTS.values()])
     adapters = [(model.__name__, _MODE, TypeAdapter[Any](model)) for model in models]
     _, document = TypeAdapter.json_schemas(adapters, ref_template=REF)

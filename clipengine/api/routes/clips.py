@@ -17,7 +17,6 @@ from clipengine.api.http.requests.clips import (
     CreateClip,
     CreateClips,
     CreateClipsByTime,
-    DeleteClips,
     ListAllClips,
     ListClips,
     UpdateClip,
@@ -57,7 +56,7 @@ from clipengine.errors import (
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.events import origin_of
 from clipengine.ledger.idempotency import Answer as StoredAnswer
-from clipengine.objects.clip import ClipObject, ClipsObject, DeletedClipsObject
+from clipengine.objects.clip import ClipObject, ClipsObject
 from clipengine.objects.webhook import DeliveryObject
 from clipengine.timecode import now_ms
 
@@ -179,28 +178,6 @@ def update_clip(call: Call[NoQuery, UpdateClip]) -> Response:
     return json_response(_placed(call, call.ledger.clips.update(clip_id, values, body.metadata or {})).to_object())
 
 
-def delete_clips(call: Call[NoQuery, DeleteClips]) -> Response:
-    """Delete several clips. Those that do not exist are listed in the response."""
-    deleted: list[str] = []
-
-    def work() -> StoredAnswer:
-        missing: list[str] = []
-        for clip_id in sorted(set(call.body.clip_ids)):  # in one order: two requests must not wait for each other
-            try:
-                call.ledger.clips.delete(clip_id)
-            except ClipNotFound:
-                missing.append(clip_id)
-            else:
-                deleted.append(clip_id)
-        return StoredAnswer(200, {"deleted": deleted, "not_found": missing}, {})
-
-    def then() -> None:
-        for clip_id in deleted:
-            call.engine.abandon(clip_id)
-
-    return once(call, work, then)
-
-
 def cancel_clip(call: Call[NoQuery, NoBody]) -> Response:
     clip_id = find_clip(call).clip_id
 
@@ -279,16 +256,6 @@ OPERATIONS = [
         [Answer(202, "All clips are queued, in the order of the series.", ClipsObject)],
         (*_CREATE_ERRORS, NothingRecorded, NotRecordedYet),
         body=CreateClipsByTime,
-        creates=True,
-    ),
-    Operation(
-        "POST",
-        "/v1/clips/delete",
-        "write",
-        delete_clips,
-        "Delete several clips and their objects",
-        [Answer(200, "The clips are deleted.", DeletedClipsObject)],
-        body=DeleteClips,
         creates=True,
     ),
     Operation(

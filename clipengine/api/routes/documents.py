@@ -47,6 +47,7 @@ _GROUPS = (
             "transcripts",
             "transcription",
             "sharing",
+            "many-clips",
             "rules",
         ),
     ),

@@ -26,7 +26,8 @@ from clipengine.errors import (
     located,
 )
 from clipengine.ledger.idempotency import Answer as StoredAnswer
-from clipengine.objects.rule import BatchObject, RuleObject, SkippedObject, TriedClipObject, TriedRuleObject
+from clipengine.objects.batch import BatchObject
+from clipengine.objects.rule import RuleObject, SkippedObject, TriedClipObject, TriedRuleObject
 from clipengine.outbound.webhook_addresses import check_address
 from clipengine.recordings.recording import Recording
 from clipengine.rules.rule import Rule, RuleSpec

@@ -21,9 +21,8 @@ from clipengine.cli.options import (
 )
 from clipengine.cli.remote import clip_output
 from clipengine.cli.remote.clip_create import by_time, create, export
+from clipengine.cli.remote.clip_selections import batch, rm, variants
 from clipengine.client import Client
-
-_DELETED_AT_ONCE = 100
 
 _SHARE_COLUMNS: dict[str, output.Column] = {
     "share": "share_id",
@@ -137,23 +136,6 @@ def update(
 
 
 @clips.command()
-@click.argument("clip_ids", metavar="CLIP_ID...", nargs=-1, required=True)
-@needs_server
-def rm(client: Client, clip_ids: tuple[str, ...]) -> int:
-    """Delete clips and their objects. Running clips are cancelled first. Exit code 1 if one does not exist."""
-    if len(clip_ids) == 1:
-        client.clips.delete(clip_ids[0])
-        return 0
-    deleted: set[str] = set()
-    for first in range(0, len(clip_ids), _DELETED_AT_ONCE):
-        deleted.update(client.clips.delete_many(clip_ids[first : first + _DELETED_AT_ONCE]))
-    missing = sorted(set(clip_ids) - deleted)
-    for clip_id in missing:
-        output.fail(f"No clip has the id {clip_id}", "clip_not_found", "The other clips were deleted.")
-    return 1 if missing else 0
-
-
-@clips.command()
 @click.argument("clip_id")
 @click.argument("target", metavar="[OUTPUT]", default=".", type=click.Path())
 @needs_server
@@ -228,5 +210,5 @@ def unshare(client: Client, clip_id: str, share_id: str) -> None:
     client.clips.unshare(clip_id, share_id)
 
 
-for _command in (create, by_time, export):
+for _command in (create, by_time, export, variants, rm, batch):
     clips.add_command(_command)

@@ -27,7 +27,7 @@ from clipengine.ledger.database.backend import BUSY_SECONDS, Backend, Listener, 
 logger = logging.getLogger(__name__)
 
 # An edit is a change by a caller, of which streams report the state even if the object has ended.
-Kind = Literal["clip", "recording", "delivery", "transcription", "edited_clip", "edited_recording"]
+Kind = Literal["clip", "recording", "delivery", "transcription", "edited_clip", "edited_recording", "batch"]
 Queue = Literal["clips", "fetches", "probes", "live", "transcriptions", "batches", "removals", "deliveries"]
 
 Row = dict[str, Any]

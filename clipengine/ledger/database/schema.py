@@ -347,14 +347,19 @@ class RuleRow(Model):
 
 
 class BatchRow(Model):
-    """What a rule makes of one recording. The row stays, so that it is made once."""
+    """What a rule makes of one recording, or what a request makes or deletes.
+
+    The row of a rule stays, so that it is made once.
+    """
 
     batch_id = TextField(primary_key=True)
-    rule_id = TextField()
-    revision = IntegerField()  # of the rule that was expanded
-    subject = TextField()  # hash of what the recording is, see `ledger.batches`
-    occasion = TextField()  # why the rule acts on it
-    recording_id = TextField()
+    kind = TextField(default="rule")  # rule, variants or delete
+    needs = IntegerField(default=1)  # format of rows, see `row_format`; a rule has its own
+    rule_id = TextField(null=True)
+    revision = IntegerField(default=0)  # of the rule that was expanded
+    subject = TextField(null=True)  # hash of what the recording is, see `ledger.rules`
+    occasion = TextField(null=True)  # why the rule acts on it
+    recording_id = TextField(null=True)
     state = TextField()  # waiting, making, complete or cancelled
     reason = TextField(null=True)  # code: why it waits, or why nothing was made
     total = IntegerField(default=0)  # items
@@ -379,9 +384,10 @@ class BatchItemRow(Model):
     number = IntegerField()
     state = TextField()  # pending, made, skipped or failed
     body = JsonText(null=True)  # of the request for the clip; null if it was skipped before there was one
-    clip_id = TextField(null=True)
+    clip_id = TextField(null=True)  # that was made
     code = TextField(null=True)  # why there is no clip
     message = TextField(null=True)
+    source_clip_id = TextField(null=True)  # of which a variant is made, or that is deleted
 
     class Meta:
         table_name = "batch_items"

@@ -571,7 +571,20 @@ export default {
   "Cancel {label}": "{label} abbrechen",
   "Retry {label}": "{label} wiederholen",
 
+  // views/variants_dialog.js
+  "As in each clip": "Wie im Clip",
+  "Aspect ratio": "Seitenverhältnis",
+  "Leave out": "Weglassen",
+  "Draw into the picture": "Ins Bild zeichnen",
+  "Make variants": "Varianten machen",
+  "Choose what differs.": "Auswählen, was anders ist.",
+  "{count} variants of clips of {size}": {"one": "{count} Variante von Clips mit {size}", "other": "{count} Varianten von Clips mit {size}"},
+  "{count} clips are left out": {"one": "{count} Clip wird ausgelassen", "other": "{count} Clips werden ausgelassen"},
+  "Variants are being made": "Varianten werden gemacht",
+  "Variants of {count} clips": {"one": "Varianten von {count} Clip", "other": "Varianten von {count} Clips"},
+
   // views/clips.js
+  "Variants…": "Varianten…",
   "All": "Alle",
   "Newest first": "Neueste zuerst",
   "Oldest first": "Älteste zuerst",
@@ -877,6 +890,7 @@ export default {
   "Webhook not found": "Webhook nicht gefunden",
   "Delivery not found": "Zustellung nicht gefunden",
   "Rule not found": "Regel nicht gefunden",
+  "Batch not found": "Stapel nicht gefunden",
   "Share not found": "Link nicht gefunden",
   "Key not found": "Schlüssel nicht gefunden",
   "Transcript not found": "Transkript nicht gefunden",
@@ -885,6 +899,9 @@ export default {
   "Recording not complete": "Aufnahme noch nicht bereit",
   "Recording busy": "Aufnahme in Benutzung",
   "Clip already ended": "Clip schon beendet",
+  "Batch already ended": "Stapel schon beendet",
+  "Selection changed": "Auswahl verändert",
+  "Too many clips": "Zu viele Clips",
   "Clip has not failed": "Clip ist nicht fehlgeschlagen",
   "Clip not complete": "Clip noch nicht bereit",
   "Request in progress": "Anfrage läuft schon",

@@ -12,6 +12,7 @@ import {t} from "../lib/texts.js";
 import {asyncHandler} from "../lib/toasts.js";
 import {downloadArchive, deleteClips} from "./clip_actions.js";
 import {ClipList, clipQuery, clipStore} from "./clip_list.js";
+import {makeVariants} from "./variants_dialog.js";
 
 /** @type {[value: string, text: string][]} */
 const STATUSES = [
@@ -64,6 +65,7 @@ export function showClips(main, params, signal) {
         icon("tag"),
         t("Tags…"),
       ),
+      h("button", {type: "button", onclick: asyncHandler(() => makeVariants(picks.items))}, icon("copy"), t("Variants…")),
       h(
         "button",
         {

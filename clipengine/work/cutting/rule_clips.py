@@ -86,6 +86,10 @@ class RuleClips:
             return False
         return True
 
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Raise the errors of options that the settings do not allow for any recording."""
+        self._limits(self._bodies.request({**options, **_EXAMPLE}, "", request_id=None))
+
     def create(self, clip: ResolvedClip, share: Mapping[str, Any] | None = None) -> Clip:
         """Queue a clip and share it, unless half of the queue is taken: clips that people request come first."""
         made = self._requests.create(clip, yields=True)

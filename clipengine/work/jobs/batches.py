@@ -1,13 +1,17 @@
-"""Batches of rules: their requests are decided once, and then become clips one after the other."""
+"""Batches: their requests for clips are decided once, and then become clips one after the other.
+
+Batches of requests are decided when they are stored: they make variants of clips, or delete clips.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 from clipengine.backoff import Backoff
+from clipengine.clips.resolve import ResolvedClip
 from clipengine.errors import (
     Busy,
     ClipEngineError,
@@ -26,10 +30,12 @@ from clipengine.rules.ranges import Skipped
 from clipengine.rules.rule import Rule, RuleSpec
 from clipengine.tracing import bind
 from clipengine.work.cutting.rule_clips import RuleClips
+from clipengine.work.cutting.variants import Variants
 from clipengine.work.retry import retry_until_written
 from clipengine.work.worker import ClaimLost, JobContext, Jobs, Retry
 
 _ITEMS_OF_A_CLAIM = 20  # so that one batch does not hold up the others
+_DELETED_AT_ONCE = 100
 _BACKOFF_MS = Backoff(5_000, 60_000)
 _MAX_ATTEMPTS = 5  # in a row that end with an internal error
 # The recording is not what the rule asks for; the rule is not to blame.
@@ -41,14 +47,26 @@ class _Unprobed(RecordingNotComplete):
 
 
 class BatchJobs(Jobs[Batch]):
-    """The batches of enabled rules. `admit` raises an error if no new clips can be accepted."""
+    """The batches of enabled rules and of requests.
 
-    activity = "clips of a rule were queued"
+    `admit` raises an error if no new clips can be accepted, and `abandon` stops the work on a clip that was deleted.
+    """
 
-    def __init__(self, context: JobContext, clips: RuleClips, *, admit: Callable[[], None]) -> None:
+    activity = "the clips of a batch were queued or deleted"
+
+    def __init__(
+        self,
+        context: JobContext,
+        clips: RuleClips,
+        *,
+        admit: Callable[[], None],
+        abandon: Callable[[str], None] = lambda clip_id: None,
+    ) -> None:
         super().__init__(context)
         self._clips = clips
+        self._variants = Variants(self._ledger, clips)
         self._admit = admit
+        self._abandon = abandon
 
     def claim(self) -> Batch | None:
         return self._ledger.batches.claim(self._owner)
@@ -60,20 +78,25 @@ class BatchJobs(Jobs[Batch]):
         return [item.batch_id]
 
     def label(self, item: Batch) -> str:
-        return f"batch {item.batch_id} of rule {item.rule_id}"
+        return f"batch {item.batch_id} of {item.kind if item.rule_id is None else f'rule {item.rule_id}'}"
 
     def context(self, item: Batch) -> AbstractContextManager[None]:
         return bind(recording_id=item.recording_id, attempt=item.lease, engine=self._owner)
 
     def run(self, item: Batch) -> None:
-        """Decide the requests of a batch, and queue the clips of the next ones."""
+        """Decide the requests of a batch, and queue or delete the clips of the next ones."""
         if item.state == "waiting" and not self._expand(item):
             return
-        share = self._rule(item).spec.clip.get("share")
-        pending = self._ledger.batches.pending(item, limit=_ITEMS_OF_A_CLAIM)
-        for each in pending:
-            self._make(item, each, share)
-        if len(pending) == _ITEMS_OF_A_CLAIM:
+        deletes = item.kind == "delete"
+        number = _DELETED_AT_ONCE if deletes else _ITEMS_OF_A_CLAIM
+        share = None if item.rule_id is None else self._rule(item).spec.clip.get("share")
+        pending = self._ledger.batches.pending(item, limit=number)
+        if deletes:
+            self._delete(item, pending)
+        else:
+            for each in pending:
+                self._make(item, each, share)
+        if len(pending) == number:
             self._write(partial(self._ledger.batches.later, item, delay_ms=0))
         else:
             self._write(partial(self._ledger.batches.complete, item))
@@ -104,7 +127,7 @@ class BatchJobs(Jobs[Batch]):
     def _rule(self, batch: Batch) -> Rule:
         """Return the rule. Raises ClaimLost if it was deleted."""
         try:
-            return self._ledger.rules.get(batch.rule_id)
+            return self._ledger.rules.get(str(batch.rule_id))
         except RuleNotFound:
             raise ClaimLost from None
 
@@ -113,24 +136,41 @@ class BatchJobs(Jobs[Batch]):
         batches = self._ledger.batches
         try:
             self._admit()
-            clip = self._clips.resolve(item.body or {}, self._recording(batch), request_id=batch.batch_id)
-            held = batches.make(item, batch, partial(self._clips.create, clip, share))
+            held = batches.make(item, batch, partial(self._clips.create, self._resolved(batch, item), share))
         except Busy:
             raise
         except (*_SKIPS, RequestError) as error:
-            of_rule = not isinstance(error, _SKIPS) and not self._clips.is_allowed(item.body or {})
-            settle = partial(batches.refuse if of_rule else batches.skip, item, batch, error)
-            held = self._written(settle)
+            settle = batches.refuse if self._is_refused(batch, item, error) else batches.skip
+            held = self._written(partial(settle, item, batch, error))
         if not held:
             raise ClaimLost
         self.faults.reach("made")
+
+    def _resolved(self, batch: Batch, item: BatchItem) -> ResolvedClip:
+        body = item.body or {}
+        if item.source_clip_id is not None:
+            return self._variants.resolve(body, item.source_clip_id, request_id=batch.batch_id)
+        return self._clips.resolve(body, self._recording(batch), request_id=batch.batch_id)
+
+    def _is_refused(self, batch: Batch, item: BatchItem, error: ClipEngineError) -> bool:
+        """Return True if the request is to blame for an error, and not the recording."""
+        if isinstance(error, _SKIPS):
+            return False
+        return batch.rule_id is None or not self._clips.is_allowed(item.body or {})
+
+    def _delete(self, batch: Batch, items: Sequence[BatchItem]) -> None:
+        self.faults.reach("deleting")
+        self._write(partial(self._ledger.batches.delete, items, batch, self._ledger.clips.delete))
+        self.faults.reach("deleted")
+        for item in items:
+            self._abandon(str(item.source_clip_id))
 
     def _recording(self, batch: Batch) -> Recording:
         """Return the recording. Raises RecordingNotFound, or RecordingNotComplete if it is probed again.
 
         A marker is cut while the recording is written, and waits for its probe.
         """
-        recording = self._ledger.recordings.get(batch.recording_id)
+        recording = self._ledger.recordings.get(str(batch.recording_id))
         if batch.marker is not None and recording.state == "processing":
             raise _Unprobed("the recording is not probed yet")
         if recording.state != "complete" and (batch.marker is None or recording.state != "recording"):

@@ -20,6 +20,7 @@ from clipengine.api.http.requests.fields import (
     Filter,
     Language,
     Line,
+    ListFilters,
     ListQuery,
     Metadata,
     Query,
@@ -315,10 +316,6 @@ ClipIds = Annotated[
 ]
 
 
-class DeleteClips(Body):
-    clip_ids: ClipIds
-
-
 class ArchiveClips(Body):
     clip_ids: Annotated[ClipIds, Field(json_schema_extra=UNIQUE), AfterValidator(distinct)]
 
@@ -349,12 +346,15 @@ class CreateShare(Body):
 ClipSort = Literal["created_at", "-created_at", "label", "-label", "duration", "-duration", "size", "-size"]
 
 
-class ListClips(ListQuery):
+class ClipFilters(ListFilters):
     label: Filter | None = Field(default=None, description="Only those with exactly this label.")
     q: Words | None = Field(
         default=None,
         description=f"All words are in its label, tags or metadata, or, listed last, are said in it. {SYNTAX}",
     )
+
+
+class ListClips(ClipFilters, ListQuery):
     sort: ClipSort = Field(default="-created_at", description=SORT)
 
 

@@ -245,7 +245,7 @@ Words = Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARACTERS), Aft
 SYNTAX = '`"two words"` must follow each other; `bud*` is the beginning of a word.'
 
 
-class ListQuery(PageQuery):
+class ListFilters(BaseModel):
     """Filters of clips and recordings. An item meets all of them."""
 
     status: Status | None = Field(default=None, description="Only those with this status.")
@@ -260,6 +260,10 @@ class ListQuery(PageQuery):
         max_length=MAX_TAGS,
         description="`metadata.KEY=VALUE` or `metadata[KEY]=VALUE`: this value of this key. May be repeated.",
     )
+
+
+class ListQuery(PageQuery, ListFilters):
+    """One page of clips or recordings."""
 
 
 class WaitQuery(Query):
