@@ -56,7 +56,7 @@ class Batch:
     @property
     def marker(self) -> str | None:
         """The key of the marker that is the occasion; None for another one."""
-        kind, _, key = self.occasion.partition(":")
+        kind, _, key = (self.occasion or "").partition(":")
         return key if kind == "marker" else None
 
 
