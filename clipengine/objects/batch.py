@@ -75,7 +75,8 @@ class BatchObject(JobObject):
     @classmethod
     def of(cls, batch: Any, /, items: Any = (), urls: Mapping[str, str] = MappingProxyType({}), **given: Any) -> Self:
         shown = [
-            {name: getattr(each, name) for name in _ITEM} | {"share_url": urls.get(each.clip_id or "")} for each in items
+            {name: getattr(each, name) for name in _ITEM} | {"share_url": urls.get(each.clip_id or "")}
+            for each in items
         ]
         return super().of(batch, items=shown, **given)
 
