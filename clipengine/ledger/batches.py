@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 from clipengine.clips.clip import Clip
 from clipengine.errors import ClipEngineError, ClipNotFound
-from clipengine.ledger.database.database import Database, Row, insert_statement
+from clipengine.ledger.database.database import Bound, Database, Row, Statement, insert_statement, param
 from clipengine.ledger.database.schema import BatchItemRow, BatchRow, RuleRow
-from clipengine.ledger.lease import InFlight, Leases, Living
+from clipengine.ledger.lease import InFlight, Leases, Living, owned_rows
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.rules import Rules
 from clipengine.row_format import ROW_FORMAT
@@ -25,6 +25,15 @@ from clipengine.rules.expansion import Expansion
 from clipengine.timecode import now_ms
 
 _INSERT_ITEM = insert_statement(BatchItemRow)
+_RUNNABLE = RuleRow.select(RuleRow.rule_id).where(RuleRow.enabled, RuleRow.needs <= ROW_FORMAT)
+_DUE = Statement(
+    BatchRow.select(BatchRow.batch_id)
+    .where(BatchRow.ended_at.is_null(), BatchRow.owner.is_null(), BatchRow.next_at <= param(BatchRow.next_at, "now"))
+    .where((BatchRow.rule_id.is_null() & (BatchRow.needs <= ROW_FORMAT)) | BatchRow.rule_id.in_(_RUNNABLE))
+    .order_by(BatchRow.next_at, BatchRow.batch_id)
+    .limit(1)
+)
+_OWNED = owned_rows(BatchRow, BatchRow.ended_at.is_null())
 
 
 BatchKind = Literal["rule", "variants", "delete"]
@@ -207,7 +216,7 @@ class Batches:
 
     def release_orphans(self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple) -> int:
         """Release abandoned claims and return their number, see `Leases.orphans`."""
-        orphans = self._leases.orphans(BatchRow.ended_at.is_null(), owner, in_flight=in_flight, living=living)
+        orphans = self._leases.orphans(_OWNED, owner, in_flight=in_flight, living=living)
         if not orphans:
             return 0
         claims = [(row["batch_id"], row["owner"], row["lease"]) for row in orphans]
@@ -245,13 +254,8 @@ def insert_items(database: Database, items: Sequence[BatchItem]) -> None:
     database.insert_many(_INSERT_ITEM, [vars(item) for item in items])
 
 
-def _due() -> Any:
-    runnable = RuleRow.select(RuleRow.rule_id).where(RuleRow.enabled, RuleRow.needs <= ROW_FORMAT)
-    waiting = BatchRow.select(BatchRow.batch_id).where(
-        BatchRow.ended_at.is_null(), BatchRow.owner.is_null(), BatchRow.next_at <= now_ms()
-    )
-    may_run = (BatchRow.rule_id.is_null() & (BatchRow.needs <= ROW_FORMAT)) | BatchRow.rule_id.in_(runnable)
-    return waiting.where(may_run).order_by(BatchRow.next_at, BatchRow.batch_id).limit(1)
+def _due() -> Bound:
+    return _DUE.bind(now=now_ms())
 
 
 def as_item(row: Row) -> BatchItem:

@@ -48,8 +48,8 @@ from clipengine.ledger.database.schema import ClipDocumentRow, ClipRow, Recordin
 from clipengine.ledger.database.spec_column import SpecColumn
 from clipengine.ledger.documents import Documents
 from clipengine.ledger.events import Events
-from clipengine.ledger.fences import is_due, set_aside
-from clipengine.ledger.lease import InFlight, Leases, Living
+from clipengine.ledger.fences import FENCE_MS, is_due, set_aside
+from clipengine.ledger.lease import InFlight, Leases, Living, owned_rows
 from clipengine.ledger.live_row import is_known
 from clipengine.ledger.pages import ListFilter, Page, beginning, read_page, sort_by
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
@@ -99,6 +99,21 @@ _NEW = {
 }
 
 _INSERT = insert_statement(ClipRow, without=("status",))
+_DUE = Statement(
+    ClipRow.select(ClipRow.clip_id)
+    .where(
+        ClipRow.state == "queued",
+        is_due(ClipRow, param(ClipRow.next_at, "now"), param(ClipRow.next_at, "fenced_now")),
+    )
+    .limit(1)
+)
+_OVERDUE = Statement(
+    ClipRow.select(ClipRow.clip_id)
+    .where(ClipRow.step == "waiting", ClipRow.wait_until <= param(ClipRow.wait_until, "now"))
+    .limit(_WAITS_AT_ONCE)
+)
+_ACTIVE = owned_rows(ClipRow, ClipRow.state.in_(ACTIVE))
+_UPLOADING = Statement(ClipRow.select().where(ClipRow.state == "uploading"))
 _COUNTS = Statement(
     ClipRow.select(ClipRow.state, peewee.fn.COUNT(ClipRow.clip_id).alias("number"))
     .where(ClipRow.state.in_(UNFINISHED))
@@ -201,9 +216,8 @@ class Clips:
         Waits for a recording that no engine has refreshed since its start end after a refresh.
         """
         with self._database.session():
-            over = ClipRow.select(ClipRow.clip_id).where(ClipRow.step == "waiting", ClipRow.wait_until <= now_ms())
             ended = 0
-            for each in self._database.rows(over.limit(_WAITS_AT_ONCE)):
+            for each in self._database.rows(_OVERDUE, now=now_ms()):
                 with self._database.transaction(ordered=False):
                     row = self._database.by_key(ClipRow, each["clip_id"], lock=True)
                     ended += row is not None and row["step"] == "waiting" and self._end_wait(as_clip(row))
@@ -526,14 +540,11 @@ class Clips:
         file is dead, the clip is cut again.
         """
         freed = 0
-        if self._database.shared:
-            uploads = ClipRow.select().where(ClipRow.state == "uploading")
-            if rows := self._database.rows(uploads):
-                alive = {owner, *living()}
-                lost = [row for row in rows if row["cut_by"] not in alive]
-                freed += sum(self._cut_again(row["clip_id"], row["attempt"]) for row in lost)
-        active = ClipRow.state.in_(ACTIVE)
-        for row in self.leases.orphans(active, owner, in_flight=in_flight, living=living):
+        if self._database.shared and (rows := self._database.rows(_UPLOADING)):
+            alive = {owner, *living()}
+            lost = [row for row in rows if row["cut_by"] not in alive]
+            freed += sum(self._cut_again(row["clip_id"], row["attempt"]) for row in lost)
+        for row in self.leases.orphans(_ACTIVE, owner, in_flight=in_flight, living=living):
             blamed = row["owner"] != owner and row["owner"] in died()
             with self._database.transaction(ordered=False):
                 freed += self._release(row, blamed=blamed)
@@ -565,8 +576,8 @@ class Clips:
 
     def is_due(self) -> bool:
         """Return True if a queued clip is due."""
-        due = ClipRow.select(ClipRow.clip_id).where(ClipRow.state == "queued", is_due(ClipRow, now_ms()))
-        return self._database.row(due.limit(1)) is not None
+        now = now_ms()
+        return self._database.row(_DUE, now=now, fenced_now=now + FENCE_MS) is not None
 
     def counts(self) -> dict[str, int]:
         """Return the numbers of clips in the states `queued`, `cutting` and `uploading`."""

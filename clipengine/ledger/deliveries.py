@@ -18,11 +18,11 @@ import peewee
 from clipengine.errors import DeliveryNotFound, WebhookNotFound
 from clipengine.events import MessageFormat
 from clipengine.ids import new_id
-from clipengine.ledger.database.database import Database, Row
+from clipengine.ledger.database.database import Database, Row, Statement, param
 from clipengine.ledger.database.schema import AttemptRow, DeliveryRow, EventRow
 from clipengine.ledger.endpoints import Endpoints
 from clipengine.ledger.events import Events
-from clipengine.ledger.lease import InFlight, Leases, Living
+from clipengine.ledger.lease import InFlight, Leases, Living, owned_rows
 from clipengine.ledger.pages import Page, read_page
 from clipengine.objects.webhook import DeliveryStatus, Outcome
 from clipengine.timecode import now_ms
@@ -32,6 +32,15 @@ log = logging.getLogger(__name__)
 # An endpoint that has failed for this long without a success is disabled.
 DISABLE_AFTER_MS = 5 * 24 * 3600 * 1000
 _GONE = 410
+_PENDING = (
+    DeliveryRow.select(DeliveryRow.target, DeliveryRow.next_at)
+    .where(DeliveryRow.status == "pending")
+    .order_by(DeliveryRow.target, DeliveryRow.next_at)
+    .limit(1)
+)
+_FIRST_PENDING = Statement(_PENDING)
+_NEXT_PENDING = Statement(_PENDING.where(DeliveryRow.target > param(DeliveryRow.target)))
+_SENDING = owned_rows(DeliveryRow, DeliveryRow.status == "sending")
 _INTERRUPTED = "its engine ended during the request, which the receiver may have accepted; it is sent again"
 
 
@@ -112,14 +121,12 @@ class Deliveries:
         """Return each target with pending deliveries that is not disabled, and the time of its first delivery."""
         found: list[tuple[str, int]] = []
         off = self._endpoints.disabled_by_request()
-        pending = DeliveryRow.select(DeliveryRow.target, DeliveryRow.next_at).where(DeliveryRow.status == "pending")
-        pending = pending.order_by(DeliveryRow.target, DeliveryRow.next_at).limit(1)
         # One index lookup per target, even if many deliveries wait for a receiver that is down.
-        row = self._database.row(pending)
+        row = self._database.row(_FIRST_PENDING)
         while row is not None:
             if row["target"] not in off:
                 found.append((row["target"], row["next_at"]))
-            row = self._database.row(pending.where(DeliveryRow.target > row["target"]))
+            row = self._database.row(_NEXT_PENDING, target=row["target"])
         return found
 
     def _claim(self, target: str, now: int, owner: str, per_target: int) -> list[Delivery]:
@@ -265,8 +272,7 @@ class Deliveries:
         Their attempts are listed, but do not count in the schedule: the receivers may have accepted them.
         """
         freed = 0
-        sending = DeliveryRow.status == "sending"
-        for row in self._leases.orphans(sending, owner, in_flight=in_flight, living=living):
+        for row in self._leases.orphans(_SENDING, owner, in_flight=in_flight, living=living):
             log.info("delivery %s is sent again: its engine ended during the request", row["delivery_id"])
             values = {
                 "status": "pending",

@@ -21,12 +21,13 @@ import peewee
 
 from clipengine import __version__
 from clipengine.ledger.database.compatibility import LEASE_MS, check_supported
-from clipengine.ledger.database.database import Database, Row
+from clipengine.ledger.database.database import Database, Row, Statement
 from clipengine.ledger.database.schema import EngineRow
 from clipengine.row_format import ROW_FORMAT
 
 BEAT_SECONDS = 3.0
 _KEPT_MS = 24 * 3600 * 1000
+_BEATS = Statement(EngineRow.select(EngineRow.engine_id, EngineRow.beat_at))
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Engines:
         """
         if not self.shared:
             return ()
-        rows = self._database.rows(EngineRow.select(EngineRow.engine_id, EngineRow.beat_at))
+        rows = self._database.rows(_BEATS)
         if self._listening_since is None or time.monotonic() - self._listening_since < LEASE_MS / 1000:
             return {row["engine_id"] for row in rows}
         silent = self._database.clock_ms() - LEASE_MS

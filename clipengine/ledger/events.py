@@ -35,6 +35,7 @@ from clipengine.rules.rule import Rule
 from clipengine.timecode import now_ms, rfc3339
 
 _INSERT = insert_statement(EventRow, without=("seq",))
+_LAST_SEQ = Statement(EventRow.select(peewee.fn.MAX(EventRow.seq).alias("seq")))
 _Receiver = tuple[str | None, str]  # the id of its endpoint, and the URL
 _OF_STATE: dict[RecordingState, EventType] = {
     "recording": "recording.recording",
@@ -96,7 +97,7 @@ class Events:
 
     def last_seq(self) -> int:
         """Return the number of the newest event, or 0."""
-        row = self._database.row(EventRow.select(peewee.fn.MAX(EventRow.seq).alias("seq")))
+        row = self._database.row(_LAST_SEQ)
         return (row["seq"] if row else None) or 0
 
     def clip_ended(self, clip: Clip) -> None:

@@ -12,14 +12,22 @@ from typing import Any
 
 from clipengine.errors import ClipEngineError
 from clipengine.ids import new_id
-from clipengine.ledger.database.database import Database, Row
+from clipengine.ledger.database.database import Bound, Database, Row, Statement, param
 from clipengine.ledger.database.schema import FetchRow, RecordingRow
-from clipengine.ledger.lease import InFlight, Leases, Living
+from clipengine.ledger.lease import InFlight, Leases, Living, owned_rows
 from clipengine.ledger.recordings import Recordings, as_recording
 from clipengine.ledger.vault import Vault
 from clipengine.recordings.discovery import upload_key
 from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.timecode import now_ms
+
+_DUE = Statement(
+    FetchRow.select()
+    .where(FetchRow.owner.is_null(), FetchRow.next_at <= param(FetchRow.next_at, "now"))
+    .order_by(FetchRow.next_at, FetchRow.recording_id)
+    .limit(1)
+)
+_OWNED = owned_rows(FetchRow)
 
 
 @dataclass(frozen=True)
@@ -151,7 +159,7 @@ class Fetches:
 
     def release_orphans(self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple) -> int:
         """Release abandoned claims and return their number, see `Leases.orphans`."""
-        orphans = self._leases.orphans(FetchRow.owner.is_null(False), owner, in_flight=in_flight, living=living)
+        orphans = self._leases.orphans(_OWNED, owner, in_flight=in_flight, living=living)
         if not orphans:
             return 0
         claims = [(row["recording_id"], row["owner"], row["lease"]) for row in orphans]
@@ -169,6 +177,5 @@ class Fetches:
         self._database.change(RecordingRow.update(values).where(RecordingRow.recording_id == id))
 
 
-def _due() -> Any:
-    waiting = FetchRow.select().where(FetchRow.owner.is_null(), FetchRow.next_at <= now_ms())
-    return waiting.order_by(FetchRow.next_at, FetchRow.recording_id).limit(1)
+def _due() -> Bound:
+    return _DUE.bind(now=now_ms())

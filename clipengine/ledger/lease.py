@@ -17,7 +17,7 @@ from typing import Any
 
 import peewee
 
-from clipengine.ledger.database.database import Database, Kind, Row
+from clipengine.ledger.database.database import Database, Kind, Row, Statement
 from clipengine.ledger.database.updates import Updates
 
 _IDS_PER_STATEMENT = 500
@@ -133,14 +133,14 @@ class Leases:
             for chunk in _chunks(ids):
                 yield self.held(chunk, fence=fence, owner=owner)
 
-    def orphans(self, where: Any, owner: str, *, in_flight: InFlight | None, living: Living) -> list[Row]:
-        """Return the owned rows matching `where` that are not held any more.
+    def orphans(self, owned: Statement, owner: str, *, in_flight: InFlight | None, living: Living) -> list[Row]:
+        """Return the rows of `owned`, see `owned_rows`, that are not held any more.
 
         These are the rows of owners that are not `living` and, if `in_flight` is given, the rows of `owner` that it
         does not list: their thread died, or could not record how the work ended. Both are called after the rows were
         read.
         """
-        rows = self._database.rows(self._model.select().where(where, self._owner.is_null(False)))
+        rows = self._database.rows(owned)
         if not rows:
             return []
         working = None if in_flight is None else in_flight()
@@ -151,6 +151,11 @@ class Leases:
             if row["owner"] not in alive
             or (row["owner"] == owner and working is not None and str(row[self._key.name]) not in working)
         ]
+
+
+def owned_rows(model: Any, *where: Any) -> Statement:
+    """Return the query of the rows that an engine owns. Compiled once, because each engine runs it every second."""
+    return Statement(model.select().where(*where, model.owner.is_null(False)))
 
 
 def _chunks(ids: list[Any]) -> Iterator[list[Any]]:

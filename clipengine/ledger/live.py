@@ -19,7 +19,7 @@ from clipengine.ledger.database.database import Bound, Database, Row, Statement,
 from clipengine.ledger.database.schema import LiveRow, RecordingRow
 from clipengine.ledger.database.updates import Updates
 from clipengine.ledger.fences import FENCE_MS, is_due, set_aside
-from clipengine.ledger.lease import InFlight, Leases, Living
+from clipengine.ledger.lease import InFlight, Leases, Living, owned_rows
 from clipengine.ledger.live_row import is_known, safe_seconds
 from clipengine.ledger.recordings import Recordings, probed_columns, times_of
 from clipengine.recordings.facts import SourceFacts
@@ -47,6 +47,8 @@ _DUE = Statement(
     .order_by(LiveRow.next_at, LiveRow.recording_id)
     .limit(1)
 )
+_OWNED = owned_rows(LiveRow)
+_KEEPERS = Statement(LiveRow.select(LiveRow.kept_by).where(LiveRow.kept_by.is_null(False)).distinct())
 
 
 @dataclass(frozen=True)
@@ -251,13 +253,12 @@ class Live:
         before they are overdue.
         """
         released = 0
-        rows = self._leases.orphans(LiveRow.next_at > 0, owner, in_flight=in_flight, living=living)
+        rows = self._leases.orphans(_OWNED, owner, in_flight=in_flight, living=living)
         if rows:
             claims = [(row["recording_id"], row["owner"], row["lease"]) for row in rows]
             with self._database.transaction(ordered=False):
                 released = self._leases.release_all(claims, {"next_at": now_ms(), "kept_by": None})
-        kept = LiveRow.select(LiveRow.kept_by).where(LiveRow.kept_by.is_null(False)).distinct()
-        keepers = {row["kept_by"] for row in self._database.rows(kept)}
+        keepers = {row["kept_by"] for row in self._database.rows(_KEEPERS)}
         if gone := keepers - {owner, *living()}:
             left = LiveRow.owner.is_null() & LiveRow.kept_by.in_(sorted(gone))
             with self._database.transaction(ordered=False):

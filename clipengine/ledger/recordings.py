@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from clipengine.clips.metadata import merged
 from clipengine.errors import ClipEngineError, RecordingBusy, RecordingNotFound
 from clipengine.ids import new_id
-from clipengine.ledger.database.database import Database, Row
+from clipengine.ledger.database.database import Database, Row, Statement, param
 from clipengine.ledger.database.schema import (
     ClipRow,
     FetchRow,
@@ -30,8 +30,8 @@ from clipengine.ledger.database.schema import (
 from clipengine.ledger.database.spec_column import SpecColumn
 from clipengine.ledger.documents import Documents, forget_said
 from clipengine.ledger.events import Events
-from clipengine.ledger.fences import is_due
-from clipengine.ledger.lease import InFlight, Leases, Living
+from clipengine.ledger.fences import FENCE_MS, is_due
+from clipengine.ledger.lease import InFlight, Leases, Living, owned_rows
 from clipengine.ledger.live_row import new_live, safe_seconds
 from clipengine.ledger.pages import ListFilter, Page, beginning, read_page, sort_by
 from clipengine.ledger.pieces import Pieces
@@ -57,6 +57,7 @@ RECORDING_SORTS = {
     "duration": (RecordingRow.duration_seconds, float),
     "size": (RecordingRow.file_size_bytes, int),
 }
+_PROBED = owned_rows(RecordingRow, RecordingRow.state == "processing")
 MAX_COUNTED_CLIPS = 1000  # of a recording: a page of a list reads so many entries of the index for each at most
 # In the order of an index, because PostgreSQL may otherwise read the table until it has found the limit.
 _COUNT_CLIPS = (
@@ -296,7 +297,7 @@ class Recordings:
         startable = self._quarantine.startable(owner, suspects=suspects)
         if startable == "none":
             return None
-        due = _due_probes()
+        due = _due_probes(now_ms())
         if startable != "all":
             suspected = RecordingRow.engine_deaths >= SUSPECT_DEATHS
             due = due.where(suspected if startable == "suspects" else ~suspected)
@@ -304,7 +305,8 @@ class Recordings:
 
     def is_probe_due(self) -> bool:
         """Return True if a probe is due."""
-        return self._database.row(_due_probes().limit(1)) is not None
+        now = now_ms()
+        return self._database.row(_IS_PROBE_DUE, now=now, fenced_now=now + FENCE_MS) is not None
 
     def waiting(self, *, limit: int) -> int:
         """Return the number of recordings that are being probed or wait for that, at most `limit`."""
@@ -485,8 +487,7 @@ class Recordings:
         A recording fails after MAX_DEATHS engines in `died`.
         """
         freed = 0
-        processing = RecordingRow.state == "processing"
-        for row in self._leases.orphans(processing, owner, in_flight=in_flight, living=living):
+        for row in self._leases.orphans(_PROBED, owner, in_flight=in_flight, living=living):
             lost = Probe(as_recording(row), row["owner"], row["lease"])
             deaths = row["engine_deaths"] + (row["owner"] != owner and row["owner"] in died())
             if deaths >= MAX_DEATHS:
@@ -547,15 +548,20 @@ def _facts(row: Row) -> SourceFacts | None:
         return None
 
 
-def _due_probes() -> Any:
-    return RecordingRow.select(RecordingRow.recording_id).where(
-        RecordingRow.state == "processing", RecordingRow.owner.is_null(), is_due(RecordingRow, now_ms()), _in_store()
-    )
+def _due_probes(now: Any, fenced_now: Any | None = None) -> Any:
+    is_waiting = (RecordingRow.state == "processing") & RecordingRow.owner.is_null()
+    due = is_due(RecordingRow, now, fenced_now)
+    return RecordingRow.select(RecordingRow.recording_id).where(is_waiting, due, _in_store())
 
 
 def _in_store() -> Any:
     """Return the condition that a recording is not, or no longer, being fetched from a URL."""
     return RecordingRow.recording_id.not_in(FetchRow.select(FetchRow.recording_id))
+
+
+_IS_PROBE_DUE = Statement(
+    _due_probes(param(RecordingRow.next_at, "now"), param(RecordingRow.next_at, "fenced_now")).limit(1)
+)
 
 
 def _is_of(bucket_path: str) -> Any:

@@ -11,15 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from clipengine.clips.clip import Clip
-from clipengine.ledger.database.database import Database, Row
+from clipengine.ledger.database.database import Bound, Database, Row, Statement, param
 from clipengine.ledger.database.schema import ClipRow, RemovalRow
-from clipengine.ledger.lease import InFlight, Leases, Living
+from clipengine.ledger.lease import InFlight, Leases, Living, owned_rows
 from clipengine.timecode import now_ms
 
 _KEYS_AT_ONCE = 500
+_DUE = Statement(
+    RemovalRow.select()
+    .where(RemovalRow.next_at <= param(RemovalRow.next_at, "now"), RemovalRow.owner.is_null())
+    .order_by(RemovalRow.next_at, RemovalRow.id)
+    .limit(param(RemovalRow.id, "limit"))
+)
+_OWNED = owned_rows(RemovalRow)
 
 
 @dataclass(frozen=True)
@@ -112,16 +118,15 @@ class Removals:
 
     def release_orphans(self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple) -> int:
         """Release abandoned claims and return their number, see `Leases.orphans`."""
-        orphans = self._leases.orphans(RemovalRow.owner.is_null(False), owner, in_flight=in_flight, living=living)
+        orphans = self._leases.orphans(_OWNED, owner, in_flight=in_flight, living=living)
         if not orphans:
             return 0
         with self._database.transaction(ordered=False):
             return self._leases.release_all(_claims(map(_removal, orphans)), {})
 
 
-def _due(limit: int) -> Any:
-    waiting = RemovalRow.select().where(RemovalRow.next_at <= now_ms(), RemovalRow.owner.is_null())
-    return waiting.order_by(RemovalRow.next_at, RemovalRow.id).limit(limit)
+def _due(limit: int) -> Bound:
+    return _DUE.bind(now=now_ms(), limit=limit)
 
 
 def _removal(row: Row) -> Removal:

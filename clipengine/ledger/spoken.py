@@ -32,6 +32,7 @@ _UNREAD = (
     .where(ClipDocumentRow.said.is_null())
     .order_by(ClipDocumentRow.document_id.desc())
 )
+_IS_UNREAD = Statement(_UNREAD.limit(1))
 _WRITE = Statement(
     ClipDocumentRow.update(said=param(ClipDocumentRow.said)).where(
         ClipDocumentRow.document_id == param(ClipDocumentRow.document_id)
@@ -70,7 +71,7 @@ class Spoken:
 
     def is_unread(self) -> bool:
         """Return True if the speech of a clip was not read yet."""
-        return self._database.row(_UNREAD.limit(1)) is not None
+        return self._database.row(_IS_UNREAD) is not None
 
     def read(self) -> Iterator[int]:
         """Read the speech of clips, the newest first, and yield the number of clips of each short transaction.

@@ -26,12 +26,13 @@ from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import PassageRow, RecordingRow, TranscriptionRow
 from clipengine.ledger.events import Events
-from clipengine.ledger.lease import InFlight, Leases, Living
+from clipengine.ledger.lease import InFlight, Leases, Living, owned_rows
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.transcripts import MAX_TRANSCRIPTS, Transcripts
 from clipengine.timecode import now_ms
 
 _UNKNOWN = "und"  # the language of a transcript without a known one
+_CLAIMED = owned_rows(TranscriptionRow, TranscriptionRow.state == "processing")
 
 
 class Transcriptions:
@@ -193,8 +194,7 @@ class Transcriptions:
 
     def release_orphans(self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple) -> int:
         """Release abandoned claims and return their number, see `Leases.orphans`."""
-        claimed = TranscriptionRow.state == "processing"
-        orphans = self._leases.orphans(claimed, owner, in_flight=in_flight, living=living)
+        orphans = self._leases.orphans(_CLAIMED, owner, in_flight=in_flight, living=living)
         if not orphans:
             return 0
         claims = [(row["transcript_id"], row["owner"], row["lease"]) for row in orphans]

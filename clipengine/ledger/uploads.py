@@ -12,12 +12,27 @@ from typing import Any
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.ledger.clip_state import entering
 from clipengine.ledger.clips import Clips
-from clipengine.ledger.database.database import Database
+from clipengine.ledger.database.database import Bound, Database, Statement, param
 from clipengine.ledger.database.schema import ClipRow
 from clipengine.timecode import now_ms
 
 # The state `uploading`, by a CHECK of the table, in the form that uses the partial index.
 _UPLOADING = ClipRow.finished.is_null(False)
+
+
+def _waiting(*where: Any) -> Any:
+    return ClipRow.select(ClipRow.clip_id, ClipRow.attempt, ClipRow.finished).where(
+        _UPLOADING, ClipRow.owner.is_null(), *where
+    )
+
+
+def _due(*where: Any) -> Statement:
+    waiting = _waiting(ClipRow.next_at <= param(ClipRow.next_at, "now"), *where)
+    return Statement(waiting.order_by(ClipRow.next_at, ClipRow.clip_id).limit(1))
+
+
+_DUE, _OWN_DUE = _due(), _due(ClipRow.cut_by == param(ClipRow.cut_by, "owner"))
+_ATTEMPTS = Statement(ClipRow.select(ClipRow.clip_id, ClipRow.attempt).where(ClipRow.state == "uploading"))
 
 
 @dataclass(frozen=True)
@@ -56,8 +71,7 @@ class Uploads:
 
         Engines that share a ledger upload only files from their own scratch folder.
         """
-        due = self._due(owner).order_by(ClipRow.next_at, ClipRow.clip_id).limit(1)
-        for row in self._clips.leases.claim(lambda: due, owner, new_fence=False, notify=True):
+        for row in self._clips.leases.claim(lambda: self._due(owner), owner, new_fence=False, notify=True):
             return self._clips.get(row["clip_id"]), _finished(row["finished"])
         return None
 
@@ -77,25 +91,19 @@ class Uploads:
 
     def is_due(self, owner: str) -> bool:
         """Return True if an upload is due that `owner` may claim."""
-        return self._database.row(self._due(owner).limit(1)) is not None
+        return self._database.row(self._due(owner)) is not None
 
     def has_waiting(self, owner: str) -> bool:
         """Return True if uploads wait, due or not, that `owner` may claim."""
-        return self._database.row(self._waiting_for(owner).limit(1)) is not None
+        waiting = _waiting(*([ClipRow.cut_by == owner] if self._database.shared else []))
+        return self._database.row(waiting.limit(1)) is not None
 
-    def _due(self, owner: str) -> Any:
-        return self._waiting_for(owner).where(ClipRow.next_at <= now_ms())
-
-    def _waiting_for(self, owner: str) -> Any:
-        waiting = ClipRow.select(ClipRow.clip_id, ClipRow.attempt, ClipRow.finished).where(
-            _UPLOADING, ClipRow.owner.is_null()
-        )
-        return waiting.where(ClipRow.cut_by == owner) if self._database.shared else waiting
+    def _due(self, owner: str) -> Bound:
+        return (_OWN_DUE if self._database.shared else _DUE).bind(owner=owner, now=now_ms())
 
     def waiting(self) -> dict[str, int]:
         """Return the attempts of all finished clips that are not yet in the store, by clip id."""
-        query = ClipRow.select(ClipRow.clip_id, ClipRow.attempt).where(ClipRow.state == "uploading")
-        return {row["clip_id"]: row["attempt"] for row in self._database.rows(query)}
+        return {row["clip_id"]: row["attempt"] for row in self._database.rows(_ATTEMPTS)}
 
 
 def _finished(stored: dict[str, Any]) -> Finished:

@@ -93,6 +93,9 @@ class Backend(Protocol):
     def in_transaction(self, connection: Any) -> bool:
         """Return the driver's transaction state. It is False after the database has rolled back by itself."""
 
+    def has_rows(self, cursor: Any) -> bool:
+        """Return True if the statement of the cursor is one that returns rows."""
+
     def notify_engines(self, run: Run, changes: Sequence[tuple[str, str]]) -> None:
         """Notify the other engines when this transaction commits."""
 

@@ -404,7 +404,7 @@ class Database:
         with self.session(), self._translated():
             cursor = self._execute(sql, params)
             try:
-                return list(cursor.fetchall()) if cursor.description else []
+                return list(cursor.fetchall()) if self.backend.has_rows(cursor) else []
             finally:
                 cursor.close()
 

@@ -157,6 +157,9 @@ class Sqlite:
     def in_transaction(self, connection: sqlite3.Connection) -> bool:
         return connection.in_transaction
 
+    def has_rows(self, cursor: sqlite3.Cursor) -> bool:
+        return cursor.description is not None
+
     def notify_engines(self, run: Run, changes: Sequence[tuple[str, str]]) -> None:
         """Do nothing: no other engine uses the file."""
 
