@@ -21,6 +21,7 @@ class MarkerObject(TypedDict):
     seconds: float
     """Its length; 0 for a moment."""
     label: str
+    """Its name; may be empty."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ class BackfillObject(TypedDict):
     """The backfill of a rule, which acts on recordings that were complete before."""
 
     state: Literal["running", "complete", "cancelled"]
+    """What it does."""
     total: int
     """Number of recordings that it reads: the oldest ones, up to 10,000."""
     seen: int
@@ -29,7 +30,9 @@ class BackfillObject(TypedDict):
     created_after: MaybeTime
     """Only recordings that were registered after this time."""
     started_at: Time
+    """When it began."""
     ended_at: MaybeTime
+    """When it ended; null while it runs."""
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ def test_response_has_the_documented_fields(http: httpx.Client, recording: Recor
         "end_time": None,
         "without": [],
         "tags": [],
+        "variant_of": None,
         "revision": 0,
     }
     assert '"start_seconds":120.0,' in answer.text

@@ -255,6 +255,7 @@ class TestSecretUrls:
             "name": "logo",
             "share_id": "shr_x",
             "rule_id": "rul_x",
+            "batch_id": "bat_x",
             "transcript_id": "trn_x",
             "webhook_id": delivery.endpoint_id,
             "delivery_id": delivery.delivery_id,

@@ -39,6 +39,7 @@ ALL: dict[str, Any] = {
     "without": Without(("silence",), (KeptRange(start_seconds=1, end_seconds=2),)),
     "wait_until": 4,
     "on_timeout": "clamp",
+    "variant_of": "clip_1",
 }
 
 

@@ -6,11 +6,13 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clipengine.errors import StartupError
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.opening import commit_watermark
 from clipengine.ledger.opening.backup import restore_backup, write_backup
 
 Open = Callable[..., Ledger]
@@ -64,6 +66,23 @@ def test_wal_that_another_tool_checkpointed_is_not_missed(crashed: Path, open_le
     connection.close()
     assert not crashed.with_name("ledger.db-wal").exists()
     assert names(open_ledger(at=crashed)) == ["laptop"]
+
+
+def test_engine_that_advances_the_watermark_meanwhile_is_no_loss(
+    ledger: Ledger, path: Path, open_ledger: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command opens the ledger of a running server."""
+    read, running = commit_watermark.read_meta, [ledger]
+
+    def read_slowly(*given: Any) -> str | None:
+        found = read(*given)
+        while running:
+            running.pop().commit_watermark.advance()
+        return found
+
+    monkeypatch.setattr(commit_watermark, "read_meta", read_slowly)
+    open_ledger(at=path)
+    assert not running
 
 
 def test_ledger_opens_after_the_watermark_is_deleted(crashed: Path, open_ledger: Open) -> None:

@@ -248,13 +248,16 @@ def other_method(scope: AsgiScope, allow: str, meant: str | None = None) -> Resp
     return problem(scope, MethodNotAllowed(f"{method} is not allowed at this path", hint=hint), {"Allow": allow})
 
 
-def _probable_path(path: str, operations: Iterable[Operation]) -> str | None:
-    """Return the path that was probably meant: with the same last segment, or with one segment more."""
+def _probable_path(path: str, method: str, operations: Iterable[Operation]) -> str | None:
+    """Return the path that was probably meant: with the same last segment, or with one segment more.
+
+    A POST creates in another list of the same name; other methods need the id of an object.
+    """
     known = [operation.path for operation in operations if not operation.is_former]
     last = path.rpartition("/")[2]
-    same_end = (each for each in known if each.rpartition("/")[2] == last)
-    longer = (each for each in known if each.rpartition("/")[0] == path)
-    return next(same_end, None) or next(longer, None)
+    same_end = next((each for each in known if each.rpartition("/")[2] == last), None)
+    longer = next((each for each in known if each.rpartition("/")[0] == path), None)
+    return same_end or longer if method == "POST" else longer or same_end
 
 
 class Resource:
@@ -286,7 +289,7 @@ class Resource:
             response = await self._traced(operation, Request(scope, receive))
             response.headers.update(scope.get("deprecated", {}))
         else:
-            meant = _probable_path(self.path, self._by_method.get(scope["method"], ()))
+            meant = _probable_path(self.path, scope["method"], self._by_method.get(scope["method"], ()))
             response = other_method(scope, self._allow, meant)
         await response(scope, receive, send)
 

@@ -11,7 +11,7 @@ from clipengine.api.http.problems import PROBLEM_TYPE
 from clipengine.api.reference.examples import SERVER_URL, Entry, Schema, requests_of
 
 INDEX = "reference"
-# Pages in reading order: name, title, and a pattern of the paths that they describe. The first match applies.
+# Name and title of a page, and a pattern of its operations, such as "GET /v1/clips". The first match applies.
 _PAGES: tuple[tuple[str, str, str], ...] = (
     ("shares", "Shares", r"/shares"),
     ("deliveries", "Deliveries", r"/deliver"),
@@ -23,7 +23,8 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     ("clip-plans", "Plans of clips", r"/clips/plan$"),
     ("clip-pictures", "Pictures of clips", r"/(framing|captions)$|/watermarks"),
     ("clip-files", "Files of clips", r"/clips/(archive|{clip_id}/(download|poster))"),
-    ("clip-batches", "Many clips", r"/clips/(batch|by-time|delete|variants)|^/v1/batches"),
+    ("clip-selections", "Variants and deletions", r"/clips/(delete|variants)|/v1/batches|^DELETE .*/clips$"),
+    ("clip-batches", "Many clips", r"/clips/(batch|by-time)"),
     ("clips", "Clips", r"/clips"),
     ("webhooks", "Webhook endpoints", r"/webhooks"),
     ("rules", "Rules", r"/rules"),
@@ -33,14 +34,23 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     ("recordings", "Recordings", r"/"),
 )
 _ORDER: tuple[str, ...] = ("recordings", "pieces", "transcripts", "ranges", "previews", "proxies")
-_ORDER += ("clips", "clip-plans", "clip-pictures", "clip-batches", "clip-files", "shares")
+_ORDER += ("clips", "clip-plans", "clip-pictures", "clip-batches", "clip-selections", "clip-files", "shares")
 _ORDER += ("webhooks", "deliveries", "events", "rules", "keys", "installation")
 # Pages of the objects that several resources refer to.
 _OBJECTS = {
     "clip-options": "Options of clips",
     "clip-objects": "Clips as objects",
     "recording-objects": "Recordings as objects",
+    "batch-objects": "Rules and batches as objects",
     "objects": "Other objects",
+}
+# Objects that have the pages of themselves and of what they refer to. The last match applies.
+_OBJECT_PAGES = {
+    "RuleObject": "batch-objects",
+    "BatchObject": "batch-objects",
+    "RecordingObject": "recording-objects",
+    "ClipObject": "clip-objects",
+    "CreateClip": "clip-options",
 }
 PAGES = tuple(f"{INDEX}/{name}" for name in (*_ORDER, *_OBJECTS))
 _TITLES = {name: title for name, title, _ in _PAGES} | _OBJECTS
@@ -73,7 +83,7 @@ class _Reference:
         shared = openapi["components"]["responses"]
         self._entries: dict[str, list[Entry]] = {name: [] for name in _ORDER}
         for entry in _entries(openapi["paths"], shared):
-            self._entries[_page_of(entry.path)].append(entry)
+            self._entries[_page_of(f"{entry.method} {entry.path}")].append(entry)
         self._places = self._place_objects()
         self._exemplified: set[str] = set()  # types of responses that the current page has an example of
 
@@ -108,9 +118,9 @@ class _Reference:
         for page, entries in self._entries.items():
             for name in self._referred([each.operation for each in entries]):
                 places[name] = "objects" if name in places else page
-        places |= dict.fromkeys(self._referred(["#/components/schemas/RecordingObject"]), "recording-objects")
-        places |= dict.fromkeys(self._referred(["#/components/schemas/ClipObject"]), "clip-objects")
-        return places | dict.fromkeys(self._referred(["#/components/schemas/CreateClip"]), "clip-options")
+        for schema, page in _OBJECT_PAGES.items():
+            places |= dict.fromkeys(self._referred([f"#/components/schemas/{schema}"]), page)
+        return places
 
     def _referred(self, values: Sequence[Any]) -> set[str]:
         """Return the names of the objects that the values refer to, directly and through others."""
@@ -201,8 +211,8 @@ class _Reference:
         return f"[{name}]({place}.md#{name.lower()})" if place else self._type(self._schemas[name])
 
 
-def _page_of(path: str) -> str:
-    return next(name for name, _, pattern in _PAGES if re.search(pattern, path))
+def _page_of(operation: str) -> str:
+    return next(name for name, _, pattern in _PAGES if re.search(pattern, operation))
 
 
 def _entries(paths: Mapping[str, Any], shared: Mapping[str, Schema]) -> list[Entry]:

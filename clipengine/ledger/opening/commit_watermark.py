@@ -35,7 +35,8 @@ class CommitWatermark:
     def check(self) -> None:
         """Raise StartupError if the ledger has lost commits."""
         if self._ledger is not None:
-            check_watermark(self._ledger, self._counter())
+            expected = read_watermark(self._ledger)
+            check_counter(self._ledger, self._counter(), expected)
 
     def advance(self) -> None:
         """Increase the counter durably and write the watermark: the loss of earlier commits is noticed from now on."""
@@ -55,9 +56,8 @@ class CommitWatermark:
         return int(read_meta(self._database, META_NAME) or 0)
 
 
-def check_watermark(ledger: Path, counter: int) -> None:
+def check_counter(ledger: Path, counter: int, expected: int) -> None:
     """Raise StartupError if the counter of the ledger is lower than its watermark."""
-    expected = _read(_watermark(ledger))
     if counter < expected:
         raise StartupError(
             f"{ledger} is missing its latest commits (found {counter}, expected {expected})",
@@ -88,7 +88,9 @@ def _watermark(ledger: Path) -> Path:
     return ledger.with_name(ledger.name + SUFFIX)
 
 
-def _read(path: Path) -> int:
+def read_watermark(ledger: Path) -> int:
+    """Return the counter that the ledger must have, or 0. Read it before that counter: an engine may increase both."""
+    path = _watermark(ledger)
     try:
         content = path.read_bytes()
     except FileNotFoundError:

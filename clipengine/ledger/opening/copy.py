@@ -21,7 +21,7 @@ from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import create_meta, migrate
 from clipengine.ledger.database.schema import TABLES
 from clipengine.ledger.fences import FENCED_TABLES
-from clipengine.ledger.opening.commit_watermark import META_NAME, check_watermark
+from clipengine.ledger.opening.commit_watermark import META_NAME, check_counter, read_watermark
 from clipengine.ledger.opening.file import open_file
 from clipengine.ledger.opening.postgres_open import check_server, postgres_database
 from clipengine.ledger.vault import KEY_CHECK, Vault
@@ -55,8 +55,9 @@ def copy_ledger(ledger: Path, target: PostgresLocation) -> list[TableSummary]:
     source = open_file(ledger)
     try:
         with source.session():
+            expected = read_watermark(ledger)
             meta = dict(source.run("SELECT name, value FROM meta"))
-            check_watermark(ledger, int(meta.get(META_NAME, 0)))
+            check_counter(ledger, int(meta.get(META_NAME, 0)), expected)
             Vault.of(source.secrets_key, meta.get(KEY_CHECK), ledger=source.name)
             return _copy_to(source, postgres_database(PostgresLocation(target.url, source.secrets_key)))
     finally:

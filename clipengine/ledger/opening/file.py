@@ -16,7 +16,7 @@ from clipengine.ledger.database.compatibility import schema_version
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate
 from clipengine.ledger.database.sqlite import RESTORE_HINT, Sqlite
-from clipengine.ledger.opening.commit_watermark import META_NAME, check_watermark
+from clipengine.ledger.opening.commit_watermark import META_NAME, check_counter, read_watermark
 from clipengine.ledger.opening.commit_watermark import SUFFIX as WATERMARK_SUFFIX
 from clipengine.ledger.opening.disk import check_local
 from clipengine.ledger.vault import KEY_CHECK, KEY_FILE, Vault
@@ -66,6 +66,7 @@ def open_file(path: Path) -> Database:
 def inspect_file(path: Path) -> str:
     """Check a ledger without changing it and return a short description. Raises StartupError or a subclass."""
     _check_header(path)
+    expected = read_watermark(path)
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as file:
             (found,) = file.execute("PRAGMA quick_check(1)").fetchone()
@@ -77,7 +78,7 @@ def inspect_file(path: Path) -> str:
     version = int(meta.get("schema_version", 0))
     if version > len(MIGRATIONS):
         raise SchemaTooNew(f"{path} has schema version {version}, this version supports up to {len(MIGRATIONS)}")
-    check_watermark(path, int(meta.get(META_NAME, 0)))
+    check_counter(path, int(meta.get(META_NAME, 0)), expected)
     if KEY_CHECK in meta:
         Vault.of(path.with_name(KEY_FILE), meta[KEY_CHECK], ledger=path.name)
     later = "" if version == len(MIGRATIONS) else f", {len(MIGRATIONS)} at the next start"
