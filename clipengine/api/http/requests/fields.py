@@ -241,7 +241,12 @@ class PageQuery(Query):
     )
 
 
-Words = Annotated[str, Field(min_length=1, max_length=MAX_QUERY_CHARACTERS), AfterValidator(_has_word)]
+Words = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_QUERY_CHARACTERS, json_schema_extra=NO_NUL),
+    AfterValidator(without_nul),
+    AfterValidator(_has_word),
+]
 SYNTAX = '`"two words"` must follow each other; `bud*` is the beginning of a word.'
 
 
