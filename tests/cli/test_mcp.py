@@ -115,7 +115,7 @@ def test_agent_finds_a_moment_and_shares_its_clip(
         async with session(server, server.key, transport) as agent:
             assert agent.agent.server_info is not None
             assert agent.agent.server_info.name == "clipengine"
-            assert len(await agent.tools()) == 14
+            assert len(await agent.tools()) == 15
             (listed,) = (await agent.call("list_recordings"))["data"]
             (hit,) = await agent.call("search_transcripts", query="budget")
             assert hit["recording_id"] == listed["recording_id"] == recording_id
