@@ -18,7 +18,7 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import Watermark, check_watermark
 from clipengine.clips.resolve import ClipRules
 from clipengine.clips.suggested import MAX_KEYWORDS, Source, check_keyword
-from clipengine.clips.texts.transcript_file import parse_language
+from clipengine.clips.texts.language_tags import parse_language
 from clipengine.clips.transcription import Transcriber
 from clipengine.errors import InvalidTranscript, UnknownWatermark
 from clipengine.events import DEFAULT_EVENTS, EventType, MessageFormat

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from clipengine.clips.suggested import MAX_SUGGESTIONS, check_keyword
-from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
+from clipengine.clips.texts.language_tags import MAX_LANGUAGE_CHARACTERS, parse_language
 from clipengine.errors import InvalidTranscript
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.file_name_pattern import is_time_zone

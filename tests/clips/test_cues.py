@@ -19,7 +19,8 @@ from clipengine.clips.texts.cues import (
     cut_cues,
     format_cues,
 )
-from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, parse_language, parse_transcript
+from clipengine.clips.texts.language_tags import parse_language
+from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, parse_transcript
 from clipengine.clips.texts.words import highlights, indexed_words, parse_query
 from clipengine.errors import InvalidRequest, InvalidTranscript
 

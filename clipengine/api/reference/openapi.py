@@ -17,7 +17,7 @@ from clipengine.api.http.requests.cues import TranscriptCue
 from clipengine.api.http.requests.fields import LANGUAGE, NoQuery
 from clipengine.api.reference.examples import example_of
 from clipengine.api.reference.schemas import REF, check_keys, component_schemas, page_name, reference_to, webhooks
-from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS
+from clipengine.clips.texts.language_tags import MAX_LANGUAGE_CHARACTERS
 from clipengine.errors import (
     Busy,
     ClipEngineError,

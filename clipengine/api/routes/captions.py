@@ -19,8 +19,8 @@ from clipengine.clips.plan.read_jobs import CAPTIONS
 from clipengine.clips.removed import Removed
 from clipengine.clips.resolve import ClipSource
 from clipengine.clips.texts.captions import drawn_cues
+from clipengine.clips.texts.language_tags import alpha3_of
 from clipengine.clips.texts.subtitles import TextTrack, pack
-from clipengine.clips.texts.transcript_file import alpha3_of
 from clipengine.errors import FontsMissing, InvalidRequest, NoMediaInRange, TranscriptNotFound
 from clipengine.objects.preview import CaptionsObject
 from clipengine.recordings.recording import Recording

@@ -10,7 +10,7 @@ from clipengine.api.http.long_poll import answer_when_ended
 from clipengine.api.http.operation import Answer, Call, Operation, once, page_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery, WaitQuery
 from clipengine.api.http.requests.transcripts import ListTranscriptions, Transcribe
-from clipengine.clips.texts.transcript_file import parse_language
+from clipengine.clips.texts.language_tags import parse_language
 from clipengine.clips.transcription import Transcriber, no_track
 from clipengine.errors import (
     DiskLow,

@@ -16,8 +16,9 @@ from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
 from clipengine.api.http.requests.transcripts import GetTranscript, SearchText
 from clipengine.api.http.validation import content_type, read_bytes
 from clipengine.clips.texts.cues import MEDIA_TYPES, WRITTEN_TYPES, TextFormat, format_cues
+from clipengine.clips.texts.language_tags import parse_language
 from clipengine.clips.texts.text_documents import TRANSCRIPT
-from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, parse_language
+from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES
 from clipengine.errors import (
     Busy,
     DecoderCrashed,

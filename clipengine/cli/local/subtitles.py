@@ -72,7 +72,7 @@ def local_subtitles(ctx: click.Context, parameter: click.Parameter, values: tupl
 def _language(tag: str) -> str | None:
     if not tag:
         return None
-    from clipengine.clips.texts.transcript_file import parse_language
+    from clipengine.clips.texts.language_tags import parse_language
 
     try:
         return parse_language(tag)
@@ -100,12 +100,8 @@ def _read_files(paths: Sequence[Path]) -> tuple[TextTrack, ...]:
 def _read_file(path: Path, language: str | None = None) -> TextTrack:
     """Return the cues of a WebVTT, SubRip or JSON file, in the language of its name unless one is given."""
     # Imported here, because most clips have no subtitles, and it imports slow modules.
-    from clipengine.clips.texts.transcript_file import (
-        MAX_TRANSCRIPT_BYTES,
-        alpha3_of,
-        language_in_name,
-        parse_transcript,
-    )
+    from clipengine.clips.texts.language_tags import alpha3_of, language_in_name
+    from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, parse_transcript
 
     with path.open("rb") as file:
         body = file.read(MAX_TRANSCRIPT_BYTES + 1)

@@ -15,7 +15,7 @@ from clipengine.cli.local.making import open_source
 from clipengine.cli.local.probe import LocalProbe, probe_local
 from clipengine.cli.options import config_option, data_option, settings_of
 from clipengine.clips.texts.cues import WRITTEN_TYPES, Cue, WrittenFormat, format_cues, moved
-from clipengine.clips.texts.transcript_file import parse_language
+from clipengine.clips.texts.language_tags import parse_language
 from clipengine.clips.transcription import SAMPLE_RATE, no_track
 from clipengine.errors import TranscriptionOff
 from clipengine.settings import Settings

@@ -20,49 +20,11 @@ from clipengine.errors import InvalidTranscript
 MAX_TRANSCRIPT_BYTES = 2 << 20
 _MAX_LINES = 10 * MAX_CUES
 _MAX_LINE_CHARACTERS = 20_000  # a cue has at most 2,000, without its tags
-MAX_LANGUAGE_CHARACTERS = 35  # of the longest registered tag (RFC 5646)
 _CLOCK = {"vtt": r"(?:\d{1,10}:)?[0-5]?\d:[0-5]?\d\.\d{1,3}", "srt": r"\d{1,10}:[0-5]?\d:[0-5]?\d[,.]\d{1,3}"}
 _TIMES = {kind: re.compile(rf"\s*{clock}\s*-->\s*{clock}(?!\d)") for kind, clock in _CLOCK.items()}
 _OVERRIDES = re.compile(r"\{\\[^{}]*\}")  # of SubStation Alpha, in SubRip: {\an8}
 _SHOWN = 80
 _LIMITS = TextLimits("the transcript", InvalidTranscript, 2 * MAX_TRANSCRIPT_BYTES, _MAX_LINES, _MAX_LINE_CHARACTERS)
-
-
-def parse_language(tag: str) -> str:
-    """Return a BCP 47 tag in its canonical form: `en`, `pt-BR`, `zh-Hant`. Raises InvalidTranscript."""
-    import langcodes  # here, because loading its tables takes 0.1 s, which many processes do not need
-
-    try:
-        if len(tag) <= MAX_LANGUAGE_CHARACTERS and tag.isascii() and langcodes.tag_is_valid(tag):
-            return langcodes.standardize_tag(tag)
-    except ValueError:
-        pass
-    hint = "Use a tag of the IANA registry, such as en, pt-BR, zh-Hant or und (BCP 47)."
-    raise InvalidTranscript(f"{tag[:_SHOWN]!r} is not a language tag", hint=hint)
-
-
-def canonical_language(tag: str) -> str:
-    """Return the tag in its canonical form, or `und` if it is not one."""
-    try:
-        return parse_language(tag)
-    except InvalidTranscript:
-        return "und"
-
-
-def language_in_name(name: str) -> str:
-    """Return the language in the name of a file, `talk.en.vtt`, or `und`."""
-    parts = name.rsplit(".", 2)
-    return canonical_language(parts[1]) if len(parts) == 3 else "und"
-
-
-def alpha3_of(language: str) -> str:
-    """Return the code of ISO 639-2 for a language tag, or `und`."""
-    import langcodes  # see `parse_language`
-
-    try:
-        return langcodes.Language.get(language).to_alpha3()
-    except LookupError:
-        return "und"
 
 
 def parse_transcript(body: bytes, kind: TextFormat) -> list[Cue]:

@@ -126,7 +126,7 @@ def probe_texts(blob: bytes) -> list[TextTrack]:
     if len(blob) > _MAX_TEXTS_BYTES:
         raise ValueError("the texts of the recording are too long")
     # Imported here, because most recordings have no texts, and it imports slow modules.
-    from clipengine.clips.texts.transcript_file import alpha3_of, canonical_language
+    from clipengine.clips.texts.language_tags import alpha3_of, canonical_language
 
     found: dict[str, TextTrack] = {}
     for tag, _, cues in _TEXTS.validate_json(base64.b64decode(blob, validate=True)):

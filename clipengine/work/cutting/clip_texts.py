@@ -9,8 +9,8 @@ from fractions import Fraction
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.language_tags import alpha3_of
 from clipengine.clips.texts.subtitles import MAX_TEXT_BYTES, MAX_TEXT_TRACKS, SubtitleMode, TextTrack
-from clipengine.clips.texts.transcript_file import alpha3_of
 from clipengine.clips.warnings import subtitles_dropped, words_not_marked
 from clipengine.ledger.transcripts import MAX_TRANSCRIPTS, Transcript, Transcripts
 

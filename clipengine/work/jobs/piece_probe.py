@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
+from clipengine.clips.texts.language_tags import alpha3_of, canonical_language
 from clipengine.clips.texts.subtitles import TextTrack
-from clipengine.clips.texts.transcript_file import alpha3_of, canonical_language
 from clipengine.clips.warnings import code_of
 from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import RecordingUnreadable

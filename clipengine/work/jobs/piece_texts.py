@@ -8,10 +8,11 @@ from contextlib import closing
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from clipengine.clips.texts.language_tags import alpha3_of, canonical_language
 from clipengine.clips.texts.segmented import TextSegment, join_segments
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.texts.text_documents import SEGMENTED_TEXT
-from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, alpha3_of, canonical_language
+from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES
 from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import InvalidBucketPath, InvalidRequest, InvalidTranscript, ObjectMissing, RecordingNotFound
 from clipengine.recordings.assembly import ListedText

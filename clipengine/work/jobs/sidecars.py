@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from contextlib import closing
 from itertools import islice
 
+from clipengine.clips.texts.language_tags import language_in_name
 from clipengine.clips.texts.text_documents import TRANSCRIPT
-from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES, language_in_name
+from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES
 from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import (
     InvalidRequest,

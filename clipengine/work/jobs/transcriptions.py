@@ -10,7 +10,7 @@ from functools import partial
 
 from clipengine.backoff import Backoff
 from clipengine.clips.texts.cues import moved
-from clipengine.clips.texts.transcript_file import parse_language
+from clipengine.clips.texts.language_tags import parse_language
 from clipengine.clips.transcription import SAMPLE_RATE, Passage, Transcriber, Transcription, no_track
 from clipengine.errors import (
     Cancelled,

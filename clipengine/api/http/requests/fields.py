@@ -15,7 +15,7 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from clipengine.clips.metadata import MAX_METADATA, MAX_TAG_CHARACTERS, MAX_TAGS
-from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS, parse_language
+from clipengine.clips.texts.language_tags import MAX_LANGUAGE_CHARACTERS, parse_language
 from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS, indexed_words
 from clipengine.errors import InvalidRequest, InvalidTranscript, InvalidWebhookUrl
 from clipengine.ledger.cursors import decode_cursor

@@ -10,7 +10,7 @@ from clipengine.api.http.requests.fields import LANGUAGE, Body, Filter, PageQuer
 from clipengine.clips.texts.cues import (
     WrittenFormat,
 )
-from clipengine.clips.texts.transcript_file import MAX_LANGUAGE_CHARACTERS
+from clipengine.clips.texts.language_tags import MAX_LANGUAGE_CHARACTERS
 from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS
 from clipengine.clips.transcription import Transcriber
 
