@@ -71,6 +71,7 @@ def test_the_next_major_version_of_minio_is_excluded() -> None:
     assert not minio.specifier.contains("8.0")
 
 
+@pytest.mark.exhaustive
 def test_own_code_imports_one_http_client() -> None:
     """The extra mcp installs httpx2, and the tests requests: they are for these packages only."""
     others = {"aiohttp", "httpcore2", "httpx2", "niquests", "requests"}

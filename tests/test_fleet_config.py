@@ -226,6 +226,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield running
 
 
+@pytest.mark.exhaustive
 def test_health_check_of_the_image_succeeds_for_a_running_engine(server: RunningServer) -> None:
     text = (CONFIG / "docker" / "Dockerfile").read_text("utf-8")
     assert "'clipengine[mcp,postgres]'" in text

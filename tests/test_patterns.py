@@ -268,11 +268,13 @@ def test_patterns_are_found() -> None:
 
 
 @pytest.mark.parametrize("used", ALL, ids=lambda used: used.place)
+@pytest.mark.exhaustive
 def test_pattern_does_not_backtrack(used: Used) -> None:
     """Row 109 of the faults."""
     assert backtracking(used) is None
 
 
 @pytest.mark.parametrize("pattern", [r'([A-Z0-9-]{1,40})=("[^"]*"|[^",]*)(?:,|$)', r"(a+)+!", r"\s*\s*!", r"\d+\d*x"])
+@pytest.mark.exhaustive
 def test_pattern_that_backtracks_is_found(pattern: str) -> None:
     assert backtracking(Used("here", re.compile(pattern), frozenset(["findall"])))

@@ -81,6 +81,7 @@ def test_any_two_variables_give_settings_or_one_error(first: str, second: str, t
 
 @QUICK
 @given(name=st.sampled_from(NAMES), value=values)
+@pytest.mark.exhaustive
 def test_any_value_in_the_file_gives_settings_or_one_error(name: str, value: Any) -> None:
     """Every kind of TOML value is tried for every setting and every table."""
     nested: Any = value

@@ -109,6 +109,7 @@ def test_without_a_tracer_the_traceparent_of_the_caller_is_passed_on() -> None:
         assert tracing.current(otherwise="given") == "given"
 
 
+@pytest.mark.exhaustive
 def test_server_and_worker_do_not_import_opentelemetry() -> None:
     code = "import sys; from clipengine.cli.operator import serve, worker; print('opentelemetry' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

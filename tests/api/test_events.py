@@ -259,6 +259,7 @@ def test_streams_above_the_limit_are_rejected(
         assert answer.headers["retry-after"] == "10"
 
 
+@pytest.mark.exhaustive
 def test_streams_of_one_key_are_limited_and_others_are_not(
     server: ApiServer, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import httpx
+import pytest
 
 # The words as users write them, and the pages that answer.
 QUESTIONS = {
@@ -99,6 +100,7 @@ QUESTIONS = {
 FIRST = 3
 
 
+@pytest.mark.exhaustive
 def test_search_finds_the_pages_that_answer(http: httpx.Client) -> None:
     """One test for all questions, because each server renders all pages."""
     missed = {

@@ -43,6 +43,7 @@ def _drag_frame(page: Any, to: float) -> None:
     page.mouse.up()
 
 
+@pytest.mark.exhaustive
 def test_clip_moves_as_the_frame_over_the_player(
     browser: Any, server: RunningServer, ramp: Recording, judge: Judge, tmp_path: Path
 ) -> None:

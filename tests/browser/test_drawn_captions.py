@@ -40,6 +40,7 @@ def spoken(server: RunningServer, recording: Recording) -> Iterator[Recording]:
     transcripts.delete(recording.recording_id, "en")
 
 
+@pytest.mark.exhaustive
 def test_captions_are_drawn_as_the_clip_shows_them(
     browser: Any, server: RunningServer, spoken: Recording, judge: Judge
 ) -> None:

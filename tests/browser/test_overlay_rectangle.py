@@ -31,6 +31,7 @@ _RECTANGLES = """() => {
 }"""
 
 
+@pytest.mark.exhaustive
 def test_overlays_lie_on_the_picture_at_every_size(
     browser: Any, server: RunningServer, recording: Recording, tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ def test_words_are_struck_through_and_put_back(
     assert made.result.duration_seconds == pytest.approx(kept.duration_seconds, abs=0.001)
 
 
+@pytest.mark.exhaustive
 def test_playback_skips_what_is_removed(browser: Any, server: RunningServer, meeting: Recording, judge: Judge) -> None:
     pause = server.client().clips.plan(meeting.recording_id, 0.2, 11.0, without=_BOTH).removed[-1]
     start, end = pause["start_seconds"], pause["end_seconds"]

@@ -43,6 +43,7 @@ def interview(server: RunningServer, film: Film) -> Recording:
     return client.recordings.wait(client.recordings.upload(film.path, name="interview.mp4").recording_id)
 
 
+@pytest.mark.exhaustive
 def test_list_belongs_to_the_recording(browser: Any, server: RunningServer, interview: Recording) -> None:
     client = server.client()
     look = {"output": {"aspect": "9:16"}, "subtitles": None, "without": [], "keep_ranges": []}

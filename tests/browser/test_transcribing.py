@@ -37,6 +37,7 @@ def talk(talking: RunningServer, tmp_path: Path) -> Recording:
     return client.recordings.wait(client.recordings.upload(write_wav(tmp_path / "talk.wav", 8)).recording_id)
 
 
+@pytest.mark.exhaustive
 def test_recording_is_transcribed_by_a_button(
     browser: Any, talking: RunningServer, speech: SpeechServer, talk: Recording, judge: Judge
 ) -> None:

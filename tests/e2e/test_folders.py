@@ -71,6 +71,7 @@ def frames(api: Client, clip_id: str, path: Path) -> list[tuple[float, int | Non
     return [(float(time), seen.number) for time, seen in read_clip(path).frames]
 
 
+@pytest.mark.exhaustive
 def test_folder_of_a_rule_is_cut_while_it_is_written(tmp_path: Path, objects: Objects) -> None:
     today = (datetime.now(UTC) + timedelta(hours=1)).replace(hour=12, minute=0, second=0)  # is not over in the test
     frigate(tmp_path / "made", started=today)

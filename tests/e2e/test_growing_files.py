@@ -82,6 +82,7 @@ def test_planned_duration_of_a_growing_file_is_no_warning(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("offset", cases([0, 4900], [4900]))
+@pytest.mark.exhaustive
 def test_clips_over_a_jump_of_the_clock_equal_those_after_the_end(offset: int, tmp_path: Path) -> None:
     writing = started_again(tmp_path / "data" / "store", offset=Fraction(offset))
     with running_server(tmp_path / "data", env=_PATIENT) as server, server.client() as api:

@@ -94,6 +94,7 @@ def test_live_clip_equals_that_after_the_end(tmp_path: Path, objects: Objects) -
 
 
 @pytest.mark.parametrize("kind", cases(["ts", "fmp4"], ["ts"]))
+@pytest.mark.exhaustive
 def test_live_clips_over_clocks_that_begin_anew_equal_those_after_the_end(
     kind: str, tmp_path: Path, objects: Objects
 ) -> None:
@@ -289,6 +290,7 @@ def test_waiting_clips_survive_the_death_of_the_engine(tmp_path: Path, objects: 
         assert api.recordings.get(id).status == "recording"
 
 
+@pytest.mark.exhaustive
 def test_first_answers_after_a_kill_have_what_was_written_meanwhile(tmp_path: Path, objects: Objects) -> None:
     ts_playlist(tmp_path / "made" / "index.m3u8")
     recorder = Recorder(tmp_path / "made", objects)

@@ -108,6 +108,7 @@ def test_same_content_that_is_registered_again_makes_nothing_but_new_content_doe
     assert engine.made() == ["a.mp4 1"]
 
 
+@pytest.mark.exhaustive
 def test_many_events_that_come_twice_make_each_clip_once(engine: Engine) -> None:
     """The cursor reads 500 events at a time."""
     ledger = engine.ledger

@@ -116,6 +116,7 @@ def fragmented(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("start", "end", "first", "last"),
     [("8", "24", 198, 597), pytest.param("3", "55", 73, 1372, marks=pytest.mark.exhaustive)],
 )
+@pytest.mark.exhaustive
 def test_files_of_mediamtx_follow_each_other_as_they_state(
     fragmented: Path, start: str, end: str, first: int, last: int
 ) -> None:
@@ -206,6 +207,7 @@ GRIDS = {"matroska": F(1, 1000), "mpegts": F(1, 90_000)}
 
 
 @pytest.mark.parametrize("form", cases([*LARGE], ["fragments"]))
+@pytest.mark.exhaustive
 def test_clip_of_large_files_reads_the_seconds_of_its_range(form: str, tmp_path: Path) -> None:
     """Reading begins inside a file, at a keyframe before the range, and the probe reads its head and tail."""
     muxer, options = LARGE[form]
@@ -260,6 +262,7 @@ class Counted:
 
 
 @pytest.mark.parametrize("form", cases(["mp4", "matroska", "mpegts"], ["mp4"]))
+@pytest.mark.exhaustive
 def test_probe_of_small_files_takes_one_read_of_each(form: str, tmp_path: Path) -> None:
     paths = [written.path for written in segments(tmp_path, form=form)]
     ranges = [ObjectRange(path.name, "e", 0, path.stat().st_size) for path in paths]
@@ -273,6 +276,7 @@ def test_probe_of_small_files_takes_one_read_of_each(form: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("render", ["encode", "smart"])
+@pytest.mark.exhaustive
 def test_pictures_that_two_files_have_are_shown_once(render: Render, tmp_path: Path) -> None:
     """The first file begins with the frame 320, at 12.8 s."""
     motion(tmp_path)

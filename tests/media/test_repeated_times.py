@@ -93,6 +93,7 @@ def test_swapped_segments_leave_a_gap(ts: Film, render: Render) -> None:
 
 @pytest.mark.parametrize("render", RENDERS)
 @pytest.mark.parametrize("overlap", [F(12, 25), pytest.param(F(24, 25), marks=pytest.mark.exhaustive)])
+@pytest.mark.exhaustive
 def test_encoder_that_begins_again_with_an_earlier_time_repeats_nothing(
     overlap: Fraction, render: Render, tmp_path: Path
 ) -> None:

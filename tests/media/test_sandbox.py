@@ -428,6 +428,7 @@ time.sleep(60)
 
 
 @pytest.mark.parametrize("stopped", [False, True])
+@pytest.mark.exhaustive
 def test_child_dies_with_its_parent_and_not_with_a_thread(stopped: bool) -> None:
     parent = subprocess.Popen([sys.executable, "-c", _PARENT], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None

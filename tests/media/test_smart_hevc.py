@@ -122,6 +122,7 @@ def test_copied_frames_of_real_recordings_are_equal(recordings: Path, tmp_path: 
     assert_copied_frames_are_equal(path, facts.origin, facts.video.frame_seconds, clip, bits=bits)
 
 
+@pytest.mark.exhaustive
 def test_sandboxed_child_copies(shelf: Shelf, tmp_path: Path) -> None:
     recording, output = shelf.get("hevc_mp4"), tmp_path / "clip.mp4"
     settings = Settings.model_validate({"encoding": {"sandbox": "required"}, "profiles": {"hevc": {"video": "hevc"}}})

@@ -239,6 +239,7 @@ def test_rotated_recording_keeps_its_display_matrix(shelf: Shelf, tmp_path: Path
     ids=lambda value: value if isinstance(value, str) else "",
 )
 @pytest.mark.typical(1)
+@pytest.mark.exhaustive
 def test_profile_that_changes_frames_encodes_all(shelf: Shelf, tmp_path: Path, profile: Profile, reason: str) -> None:
     clip = cut(shelf.get("mp4_bframes"), Fraction(1), Fraction(5), tmp_path / "clip", profile)
     assert reason in (reason_of(clip) or "")
@@ -321,6 +322,7 @@ def test_clip_that_is_encoded_says_why_after_it_was_made_smaller(shelf: Shelf, t
 
 
 @pytest.mark.parametrize("name", ["mp4_bframes", "mp4_intra_refresh", "size_changes_ts"])
+@pytest.mark.exhaustive
 def test_a_range_that_is_larger_than_expected_is_decided_while_it_is_copied(
     shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

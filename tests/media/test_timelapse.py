@@ -69,6 +69,7 @@ _TYPICAL = [("ts", 25, 30, 10), ("mkv", 110, 17, 25)]
 
 
 @pytest.mark.parametrize("case", cases(_CASES, _TYPICAL), ids=str)
+@pytest.mark.exhaustive
 def test_frames_are_keyframes_if_they_are_near(case: tuple[str, int, int, int], tmp_path: Path) -> None:
     extension, gop, speed, fps = case
     camera = _made(tmp_path, extension, gop)
@@ -85,6 +86,7 @@ def test_frames_are_keyframes_if_they_are_near(case: tuple[str, int, int, int], 
         assert number in _expected(camera, start + at * step, gop, near), at
 
 
+@pytest.mark.exhaustive
 def test_timelapse_of_many_files_seeks_in_their_pieces(tmp_path: Path) -> None:
     video, audio = VideoPart(every(25, 100), F(25), gop=50, b_frames=2), AudioPart(seconds=F(100))
     camera = ts_playlist(tmp_path / "camera.m3u8", video=video, audio=audio)

@@ -259,6 +259,7 @@ def test_text_that_is_not_utf8_is_refused() -> None:
     assert code_of(b"#EXTM3U\n\xff\n") == "playlist_invalid"
 
 
+@pytest.mark.exhaustive
 def test_playlist_beyond_its_limits_is_refused() -> None:
     variant = "#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8\n"
     rendition = '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="n",URI="b.m3u8"\n'

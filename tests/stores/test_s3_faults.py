@@ -327,6 +327,7 @@ def test_upload_with_a_lost_id_is_found_by_name_and_aborted(
     assert store.sweep_uploads() == 0
 
 
+@pytest.mark.exhaustive
 def test_sweep_aborts_only_uploads_of_killed_processes(
     make_s3: MakeS3, s3: S3Server, bucket: str, tmp_path: Path
 ) -> None:

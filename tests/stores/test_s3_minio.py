@@ -83,6 +83,7 @@ def test_this_test_names_everything_private_that_the_adapter_uses() -> None:
     assert imported == {module: sorted(names) for module, names in INTERNAL_MODULES.items()}
 
 
+@pytest.mark.exhaustive
 def test_only_the_adapter_uses_internals_of_minio() -> None:
     others = [path for path in PACKAGE.rglob("*.py") if path != ADAPTER]
     assert [(path.name, name) for path in others for name, _ in imports(path) if name not in PUBLIC_MODULES] == []

@@ -115,6 +115,7 @@ def test_parts_of_two_recordings_are_read_by_their_ranges(
     assert made["cut"]["frames"] == 75
 
 
+@pytest.mark.exhaustive
 def test_recording_replaced_during_the_cut_is_reported_as_changed(
     s3: S3Server,
     bucket: str,

@@ -176,6 +176,7 @@ def test_cut_command_deletes_a_file_that_differs_from_the_plan(
     assert [path.name for path in tmp_path.iterdir()] == ["sample.mp4"]
 
 
+@pytest.mark.exhaustive
 def test_clip_whose_child_cannot_start_is_cut_later(running: Running) -> None:
     """As while an upgrade replaces the files of the engine, which says nothing about the recording."""
     clips = running.engine.ledger.clips

@@ -310,6 +310,7 @@ def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 CAMERAS = FolderRule("cams/", "{camera}/%Y-%m-%d/%H.%M.%S.ts")
 
 
+@pytest.mark.exhaustive
 def test_file_that_is_not_understood_costs_only_itself(
     engine: RecordedEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -425,6 +426,7 @@ def test_prefix_that_cannot_be_scanned_costs_only_itself(
     assert sum("cannot scan" in each.getMessage() for each in caplog.records) == 1
 
 
+@pytest.mark.exhaustive
 def test_days_beyond_the_limit_are_counted_and_cost_no_other_camera(
     engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
