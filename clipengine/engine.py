@@ -120,7 +120,9 @@ class Engine:
             "transcriptions": Worker(
                 build_transcriptions(settings, jobs, store, pools.speech, read=read, may_run=self._has_free_encoder)
             ),
-            "batches": Worker(BatchJobs(jobs, self.rule_clips, admit=self._check_disk, abandon=self.abandon)),
+            "batches": Worker(
+                BatchJobs(jobs, self.rule_clips, self.variants, admit=self._check_disk, abandon=self.abandon)
+            ),
             "removals": Worker(Remover(jobs, store)),
             "deliveries": Worker(
                 build_courier(settings, jobs, on_attempt=lambda outcome: metrics.deliveries.labels(outcome).inc())

@@ -13,8 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from clipengine.clips.suggested import MAX_SUGGESTIONS, check_keyword
-from clipengine.clips.texts.language_tags import MAX_LANGUAGE_CHARACTERS, parse_language
-from clipengine.errors import InvalidTranscript
+from clipengine.clips.texts.language_tags import MAX_LANGUAGE_CHARACTERS, validated_language
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.file_name_pattern import is_time_zone
 from clipengine.recordings.recording import Recording
@@ -59,13 +58,6 @@ def _template(text: str) -> str:
         raise PydanticCustomError("template", "{reason}", {"reason": str(error)}) from None
 
 
-def _language(tag: str) -> str:
-    try:
-        return parse_language(tag)
-    except InvalidTranscript as error:
-        raise PydanticCustomError("language", "{reason}", {"reason": error.message, "hint": error.hint}) from None
-
-
 def _word(word: str) -> str:
     try:
         return check_keyword(word)
@@ -82,6 +74,7 @@ def _one_line(text: str) -> str:
 _Text = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=NO_NUL), AfterValidator(without_nul)]
 _Prefix = Annotated[str, Field(min_length=1, max_length=1000, json_schema_extra=NO_NUL), AfterValidator(without_nul)]
 _Word = Annotated[_Text, AfterValidator(_word)]
+_Language = Annotated[str, Field(max_length=MAX_LANGUAGE_CHARACTERS), AfterValidator(validated_language)]
 _Around = Annotated[float, Field(ge=0, le=MAX_AROUND_SECONDS)]
 RuleName = Annotated[str, Field(min_length=1, max_length=_MAX_NAME), AfterValidator(_one_line)]
 LabelTemplate = Annotated[
@@ -112,7 +105,7 @@ class RuleConditions(Options):
     min_seconds: float | None = Field(
         default=None, ge=0, le=_MAX_SECONDS, description="Only recordings that are at least this long."
     )
-    language: Annotated[str, Field(max_length=MAX_LANGUAGE_CHARACTERS), AfterValidator(_language)] | None = Field(
+    language: _Language | None = Field(
         default=None, description="Of `transcript.ready`: the language of the transcript. Default: the first one."
     )
     has: Medium | None = Field(default=None, description="Only recordings with video, or with audio.")

@@ -270,6 +270,13 @@ class TestLargeBodies:
         assert answer.json()["detail"].startswith("0 large requests of this key or link are open")
         assert self.send(http, b"[").status_code == 400
 
+    @pytest.mark.parametrize("path", ["/v1/clips/variants", "/v1/rules/try", "/v1/rules/rul_1/try"])
+    def test_small_bodies_that_stand_for_much_work_count(
+        self, http: httpx.Client, monkeypatch: pytest.MonkeyPatch, path: str
+    ) -> None:
+        monkeypatch.setitem(open_streams.MOST, "large requests", 0)
+        assert http.post(path, json={}).json()["detail"].startswith("0 large requests")
+
     def test_only_those_of_one_key_take_turns(self, server: ApiServer, http: httpx.Client) -> None:
         streams: OpenStreams = server.app.state.streams
         key, other = server.engine.ledger.keys.list()[0], server.engine.ledger.keys.create("other")[1]

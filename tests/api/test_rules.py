@@ -32,7 +32,9 @@ def client(server: ApiServer) -> Iterator[Client]:
 def work(engine: RecordedEngine) -> None:
     while engine.ledger.rules.act():
         pass
-    jobs = BatchJobs(JobContext(engine.ledger, "test", threading.Event()), engine.rule_clips, admit=engine.admit)
+    jobs = BatchJobs(
+        JobContext(engine.ledger, "test", threading.Event()), engine.rule_clips, engine.variants, admit=engine.admit
+    )
     Worker(jobs).run_due()
 
 

@@ -31,6 +31,7 @@ def work(engine: RecordedEngine) -> None:
     jobs = BatchJobs(
         JobContext(engine.ledger, "test", threading.Event()),
         engine.rule_clips,
+        engine.variants,
         admit=engine.admit,
         abandon=engine.abandon,
     )

@@ -19,7 +19,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.row_format import ROW_FORMAT
 from clipengine.settings import Settings
 from clipengine.work.cutting.rule_clips import RuleClips
-from clipengine.work.cutting.variants import variant_items
+from clipengine.work.cutting.variants import Variants, variant_items
 from clipengine.work.jobs.batches import BatchJobs
 from clipengine.work.worker import JobContext, Worker
 from tests.ledger.conftest import Open
@@ -31,7 +31,7 @@ KINDS_OF_BATCHES: Any = pytest.mark.parametrize("kind", ["variants", "delete"])
 def jobs_of(ledger: Ledger, owner: str = "one", **limits: Any) -> BatchJobs:
     settings = Settings.model_validate({"limits": limits})
     clips = RuleClips(ledger, settings, RuleClipBodies())
-    return BatchJobs(JobContext(ledger, owner, threading.Event()), clips, admit=lambda: None)
+    return BatchJobs(JobContext(ledger, owner, threading.Event()), clips, Variants(ledger, clips), admit=lambda: None)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from clipengine.rules.rule import ConfiguredRule, Rule
 from clipengine.settings import Settings
 from clipengine.timecode import now_ms
 from clipengine.work.cutting.rule_clips import RuleClips
+from clipengine.work.cutting.variants import Variants
 from clipengine.work.jobs.batches import BatchJobs
 from clipengine.work.worker import JobContext, Worker
 from tests.ledger.conftest import Open
@@ -36,7 +37,8 @@ class Engine:
         settings = Settings.model_validate({"limits": limits})
         self.clips = RuleClips(ledger, settings, RuleClipBodies())
         self.full: list[DiskLow] = []
-        self.jobs = BatchJobs(JobContext(ledger, owner, threading.Event()), self.clips, admit=self._admit)
+        variants = Variants(ledger, self.clips)
+        self.jobs = BatchJobs(JobContext(ledger, owner, threading.Event()), self.clips, variants, admit=self._admit)
 
     def _admit(self) -> None:
         if self.full:

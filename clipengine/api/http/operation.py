@@ -130,6 +130,7 @@ class Operation:
     uploads: Sequence[str] = ()  # media types of the bytes that it takes
     headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # schemas of the headers that it takes
     is_former: bool = False  # at an address of an earlier release
+    multiplies: bool = False  # a small body may stand for the work of a large one
 
     @property
     def takes_json(self) -> bool:
@@ -319,7 +320,7 @@ class Resource:
             in_session, self._engine.ledger, lambda: self._authorized(operation, request, given)
         )
         text = await read_body(request, limit=operation.body.limit(self._engine.settings.server.max_body_bytes))
-        if len(text) <= LARGE_BYTES:
+        if len(text) <= LARGE_BYTES and not operation.multiplies:
             return await self._call(operation, request, lambda: key, text)
         with large_request(request.scope):
             return await self._call(operation, request, lambda: key, text)

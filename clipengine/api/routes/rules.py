@@ -200,6 +200,7 @@ OPERATIONS = [
         [_TRIED],
         (RuleNotFound, *_UNUSABLE, *_INVALID),
         body=TryRule,
+        multiplies=True,
     ),
     Operation(
         "POST",
@@ -210,6 +211,7 @@ OPERATIONS = [
         [_TRIED],
         (*_UNUSABLE, *_INVALID),
         body=TryNewRule,
+        multiplies=True,
     ),
     Operation(
         "POST",

@@ -142,8 +142,7 @@ def delete_clips_of_recording(call: Call[DeleteClipsOfRecording, NoBody]) -> Res
     _require_selection(query.selection, is_dry, parameter="selection")
     if is_dry:
         return _try_deletion(call, wanted, processing)
-    with call.ledger.transaction():
-        answer = _delete_filtered(call, wanted, query.selection, processing)
+    answer = _delete_filtered(call, wanted, query.selection, processing)
     return json_response(answer.body, answer.status, answer.headers)
 
 
@@ -160,7 +159,7 @@ def _try_deletion(call: Call[Any, Any], wanted: ClipFilter, processing: bool) ->
 
 
 def _delete_filtered(call: Call[Any, Any], wanted: ClipFilter, selection: str | None, processing: bool) -> StoredAnswer:
-    """Store the batch that deletes the clips."""
+    """Store the batch that deletes the clips. It deletes those that were chosen, whatever matches later."""
     chosen, found, _ = _chosen(call, wanted, processing)
     _check_selection(selection, found)
     items = [BatchItem("", 0, "pending", source_clip_id=clip.clip_id) for clip in chosen]
@@ -246,6 +245,7 @@ OPERATIONS = [
         (*_ERRORS, UnknownProfile, UnknownWatermark, InvalidWebhookUrl),
         body=CreateVariants,
         creates=True,
+        multiplies=True,
     ),
     Operation(
         "POST",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic_core import PydanticCustomError
+
 from clipengine.errors import InvalidTranscript
 
 MAX_LANGUAGE_CHARACTERS = 35  # of the longest registered tag (RFC 5646)
@@ -18,6 +20,14 @@ def parse_language(tag: str) -> str:
         pass
     hint = "Use a tag of the IANA registry, such as en, pt-BR, zh-Hant or und (BCP 47)."
     raise InvalidTranscript(f"{tag[:80]!r} is not a language tag", hint=hint)
+
+
+def validated_language(tag: str) -> str:
+    """Return the tag of a field in its canonical form. Raises PydanticCustomError."""
+    try:
+        return parse_language(tag)
+    except InvalidTranscript as error:
+        raise PydanticCustomError("language", "{reason}", {"reason": error.message, "hint": error.hint}) from None
 
 
 def canonical_language(tag: str) -> str:

@@ -613,21 +613,28 @@ def migration_56(database: Database) -> None:
             failures_in_row INTEGER NOT NULL DEFAULT 0,
             stopped_reason TEXT,
             last_error TEXT,
-            last_at BIGINT
+            last_at BIGINT,
+            backfill TEXT,
+            backfilling BOOLEAN NOT NULL DEFAULT FALSE
         )"""
     )
 
 
 def migration_57(database: Database) -> None:
-    """Add what rules make of each recording. The unique key lets each rule act once on each occasion."""
+    """Add what rules and requests make or delete. The unique key lets each rule act once on each occasion.
+
+    Engines of 0.2.0 neither read nor run batches.
+    """
     database.run(
         """CREATE TABLE batches (
             batch_id TEXT NOT NULL PRIMARY KEY,
-            rule_id TEXT NOT NULL,
-            revision INTEGER NOT NULL,
-            subject TEXT NOT NULL,
-            occasion TEXT NOT NULL,
-            recording_id TEXT NOT NULL,
+            kind TEXT NOT NULL DEFAULT 'rule',
+            needs INTEGER NOT NULL DEFAULT 1,
+            rule_id TEXT,
+            revision INTEGER NOT NULL DEFAULT 0,
+            subject TEXT,
+            occasion TEXT,
+            recording_id TEXT,
             state TEXT NOT NULL,
             reason TEXT,
             total INTEGER NOT NULL DEFAULT 0,
@@ -657,6 +664,7 @@ def migration_57(database: Database) -> None:
             clip_id TEXT,
             code TEXT,
             message TEXT,
+            source_clip_id TEXT,
             PRIMARY KEY (batch_id, number)
         )"""
     )
@@ -677,51 +685,6 @@ def migration_58(database: Database) -> None:
             PRIMARY KEY (recording_id, key)
         )"""
     )
-
-
-def migration_59(database: Database) -> None:
-    """Add backfills of rules, which act on earlier recordings."""
-    database.run("ALTER TABLE rules ADD COLUMN backfill TEXT")
-    database.run("ALTER TABLE rules ADD COLUMN backfilling BOOLEAN NOT NULL DEFAULT FALSE")
-
-
-def migration_60(database: Database) -> None:
-    """Let requests have batches too, which belong to no rule. Engines of 0.2.0 neither read nor run batches."""
-    database.run(
-        """CREATE TABLE batches_60 (
-            batch_id TEXT NOT NULL PRIMARY KEY,
-            kind TEXT NOT NULL DEFAULT 'rule',
-            needs INTEGER NOT NULL DEFAULT 1,
-            rule_id TEXT,
-            revision INTEGER NOT NULL DEFAULT 0,
-            subject TEXT,
-            occasion TEXT,
-            recording_id TEXT,
-            state TEXT NOT NULL,
-            reason TEXT,
-            total INTEGER NOT NULL DEFAULT 0,
-            made INTEGER NOT NULL DEFAULT 0,
-            skipped INTEGER NOT NULL DEFAULT 0,
-            failed INTEGER NOT NULL DEFAULT 0,
-            left_out INTEGER NOT NULL DEFAULT 0,
-            attempts INTEGER NOT NULL DEFAULT 0,
-            owner TEXT,
-            lease INTEGER NOT NULL DEFAULT 0,
-            next_at BIGINT NOT NULL,
-            created_at BIGINT NOT NULL,
-            ended_at BIGINT,
-            has_items BOOLEAN NOT NULL DEFAULT FALSE,
-            UNIQUE (rule_id, subject, occasion)
-        )"""
-    )
-    columns = ", ".join(_BATCH_COLUMNS_57)
-    database.run(f"INSERT INTO batches_60 ({columns}) SELECT {columns} FROM batches")
-    database.run("DROP TABLE batches")
-    database.run("ALTER TABLE batches_60 RENAME TO batches")
-    database.run("CREATE INDEX batches_due ON batches (next_at, batch_id) WHERE ended_at IS NULL")
-    database.run("CREATE INDEX batches_rule ON batches (rule_id, created_at, batch_id)")
-    database.run("CREATE INDEX batches_ended ON batches (ended_at) WHERE has_items")
-    database.run("ALTER TABLE batch_items ADD COLUMN source_clip_id TEXT")
 
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -780,8 +743,6 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_56,
     migration_57,
     migration_58,
-    migration_59,
-    migration_60,
 )
 
 
@@ -1056,11 +1017,6 @@ _INDEXES_50 = (
     "CREATE INDEX clips_completed ON clips (completed_at, size_bytes, expires_at)"
     " WHERE completed_at IS NOT NULL AND expires_at IS NULL",
     "CREATE INDEX recordings_expires ON recordings (expires_at, file_size_bytes) WHERE expires_at IS NOT NULL",
-)
-
-_BATCH_COLUMNS_57 = (
-    *("batch_id", "rule_id", "revision", "subject", "occasion", "recording_id", "state", "reason", "total", "made"),
-    *("skipped", "failed", "left_out", "attempts", "owner", "lease", "next_at", "created_at", "ended_at", "has_items"),
 )
 
 _FENCES_35 = (

@@ -248,7 +248,7 @@ class Postgres:
             except StorageUnavailable:
                 if time.monotonic() > deadline:
                     raise
-        run("SET LOCAL statement_timeout = 0")
+        self.lift_statement_timeout(run)
 
     def lift_statement_timeout(self, run: Run) -> None:
         run("SET LOCAL statement_timeout = 0")

@@ -48,10 +48,6 @@ class Variants:
         clip = self._clips.resolve(options, recording, request_id=request_id)
         return replace(clip, request=replace(clip.request, variant_of=source_clip_id))
 
-    def create(self, clip: ResolvedClip) -> Clip:
-        """Queue a variant, unless half of the queue is taken."""
-        return self._clips.create(clip)
-
     def _recording(self, recording_id: str, known: dict[str, Recording]) -> Recording:
         found = known.get(recording_id) or self._ledger.recordings.get(recording_id)
         if found.state != "complete":

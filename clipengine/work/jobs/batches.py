@@ -58,13 +58,14 @@ class BatchJobs(Jobs[Batch]):
         self,
         context: JobContext,
         clips: RuleClips,
+        variants: Variants,
         *,
         admit: Callable[[], None],
         abandon: Callable[[str], None] = lambda clip_id: None,
     ) -> None:
         super().__init__(context)
         self._clips = clips
-        self._variants = Variants(self._ledger, clips)
+        self._variants = variants
         self._admit = admit
         self._abandon = abandon
 

@@ -15,9 +15,9 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from clipengine.clips.metadata import MAX_METADATA, MAX_TAG_CHARACTERS, MAX_TAGS
-from clipengine.clips.texts.language_tags import MAX_LANGUAGE_CHARACTERS, parse_language
+from clipengine.clips.texts.language_tags import MAX_LANGUAGE_CHARACTERS, validated_language
 from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS, indexed_words
-from clipengine.errors import InvalidRequest, InvalidTranscript, InvalidWebhookUrl
+from clipengine.errors import InvalidRequest, InvalidWebhookUrl
 from clipengine.ledger.cursors import decode_cursor
 from clipengine.objects.base import Status
 from clipengine.outbound.address import MAX_URL_CHARACTERS, parse
@@ -186,15 +186,8 @@ def _typed(fields: dict[str, str]) -> JsonDict:
     return {name: {"type": kind} | ({"items": {}} if kind == "array" else {}) for name, kind in fields.items()}
 
 
-def _language(tag: str) -> str:
-    try:
-        return parse_language(tag)
-    except InvalidTranscript as error:
-        raise PydanticCustomError("language", "{reason}", {"reason": error.message, "hint": error.hint}) from None
-
-
 Language = Annotated[
-    str, Field(max_length=MAX_LANGUAGE_CHARACTERS, json_schema_extra=LANGUAGE), AfterValidator(_language)
+    str, Field(max_length=MAX_LANGUAGE_CHARACTERS, json_schema_extra=LANGUAGE), AfterValidator(validated_language)
 ]
 
 
