@@ -79,6 +79,7 @@ dist: $(VENV)/.test-installed client-ts  ## build and check what a release publi
 
 lock: $(VENV)/.installed  ## update the hashed lock files to the newest versions that setup.cfg allows
 	@$(PIP) install uv
+	@echo uv | $(LOCK) --output-file scripts/requirements-uv.lock -
 	@$(LOCK) --extra mcp --extra postgres --output-file requirements.lock setup.cfg
 	@$(LOCK) --extra test --constraint requirements.lock --output-file requirements-test.lock setup.cfg
 	@for extra in otel transcribe; do \
@@ -137,7 +138,6 @@ $(VENV)/.installed: requirements.lock
 $(VENV)/.test-installed: $(VENV)/.installed requirements-test.lock
 	@echo "installing the test dependencies"
 	@$(BIN)/python scripts/install.py --no-compile requirements-test.lock
-	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # on all cores; templates in packages cannot be compiled
 	@touch $@
 
 $(NPM_MODULES): scripts/typescript/package-lock.json

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
-from scripts.install import CONTAINED, extra_locks, state
+from scripts.install import CONTAINED, extra_locks, names_index, run
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,17 +37,18 @@ def test_unknown_extra_is_refused_with_the_known_ones() -> None:
         extra_locks(["speech"], ROOT)
 
 
-@pytest.mark.parametrize(
-    ("lines", "expected"),
-    [
-        ([], "0 of at most 71 packages"),
-        (["Collecting av==19.0.0 (from -r requirements.lock (line 1))\n"], "1 of at most 71 packages: av"),
-        (
-            ["Collecting av==1\n", "  Downloading av-1.whl (36 MB)\n", "Collecting idna==3\n"],
-            "2 of at most 71 packages: idna",
-        ),
-        (["Collecting av==1\n", "Installing collected packages: av\n"], "unpacking the packages"),
-    ],
-)
-def test_progress_names_the_package(lines: list[str], expected: str) -> None:
-    assert state(lines, 71) == expected
+def test_progress_is_the_last_line(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.install.INTERVAL_SECONDS", 0.01)
+    waits = "import sys, time; print('Collecting av==19.0.0', flush=True); time.sleep(0.5); sys.exit(3)"
+    assert run([sys.executable, "-c", waits]) == (3, "Collecting av==19.0.0\n")
+    assert "  Collecting av==19.0.0 (0 s)\n" in capfd.readouterr().out
+
+
+def test_index_of_pip_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages come from it, although uv does not read the configuration of pip."""
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    assert not names_index()
+    monkeypatch.setenv("PIP_INDEX_URL", "https://packages.example/simple")
+    assert names_index()
