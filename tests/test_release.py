@@ -41,6 +41,7 @@ def test_release_without_a_dated_section_in_the_changelog_is_rejected(wheel: Pat
     assert problems(wheel, "## [Unreleased]\n") == ["the changelog has no dated section"]
 
 
+@pytest.mark.exhaustive
 def test_wheel_without_a_description_is_rejected(wheel: Path, tmp_path: Path) -> None:
     changed = tmp_path / wheel.name
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(changed, "w") as new:

@@ -134,6 +134,7 @@ def test_words_that_the_clip_leaves_out_are_not_shown(http: httpx.Client, record
     assert "more than 200 members" in problem["detail"]
 
 
+@pytest.mark.exhaustive
 def test_words_outside_the_part_are_not_shown(http: httpx.Client, recording: Recording) -> None:
     pause = {"start_seconds": 1.9, "end_seconds": 2.3}
     assert _paint(http, recording, start_seconds=1.9, part=pause).json()["captions"] == []
@@ -167,6 +168,7 @@ def test_many_captions_end_the_answer_early(http: httpx.Client, recording: Recor
     assert (len(rest["captions"]), rest["end_seconds"]) == (100, 6.0)
 
 
+@pytest.mark.exhaustive
 def test_thousands_of_cues_together_are_answered_with_a_warning(http: httpx.Client, recording: Recording) -> None:
     """Row 105 of the faults: there was no answer within 110 s."""
     cues = [{"start_seconds": n / 1000, "end_seconds": 100 - n / 1000, "text": f"cue {n}"} for n in range(9000)]
@@ -180,6 +182,7 @@ def test_thousands_of_cues_together_are_answered_with_a_warning(http: httpx.Clie
 
 
 @pytest.mark.parametrize("text", ["\U0001f468\u200d\U0001f469\u200d\U0001f467", "\u202e\u2066", "\u200d", "\u00ad"])
+@pytest.mark.typical(1)
 def test_cue_without_a_glyph_is_a_warning(http: httpx.Client, recording: Recording, text: str) -> None:
     cues = [{"start_seconds": 1, "end_seconds": 2, "text": text}]
     assert http.put(f"/v1/recordings/{recording.recording_id}/transcripts/en", json=cues).status_code == 200

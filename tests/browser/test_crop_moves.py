@@ -127,6 +127,7 @@ def test_clip_moves_as_the_frame_over_the_player(
             assert picture.source(across, 0.5)[0] == pytest.approx(left + across * 102 / 320, abs=_PIXEL)
 
 
+@pytest.mark.exhaustive
 def test_blurred_box_moves_between_the_places_of_two_drags(
     browser: Any, server: RunningServer, ramp: Recording, judge: Judge
 ) -> None:

@@ -138,6 +138,7 @@ def _in_clip(framing: Framing) -> dict[str, int]:
     return found
 
 
+@pytest.mark.exhaustive
 def test_boxes_watermark_and_fades_are_chosen_in_look(
     browser: Any, marked: RunningServer, spoken: Recording, judge: Judge
 ) -> None:

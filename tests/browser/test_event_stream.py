@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from clipengine.client import Recording
 from tests.support.page import SECONDS, choose_account, row, sign_in
 from tests.support.server import RunningServer
@@ -11,6 +13,7 @@ from tests.support.server import RunningServer
 _TABS = 7  # one more than the connections that a browser opens to a server of HTTP/1.1
 
 
+@pytest.mark.exhaustive
 def test_tabs_share_an_event_stream_that_ends_with_the_session(
     browser: Any, server: RunningServer, recording: Recording
 ) -> None:

@@ -46,6 +46,7 @@ def _page(route: Any, *clips: dict[str, Any], following: str | None = None) -> N
     route.fulfill(json={"data": clips, "next_cursor": following})
 
 
+@pytest.mark.exhaustive
 def test_page_that_is_older_than_an_event_does_not_bring_an_old_state_back(
     browser: Any, server: RunningServer, clip: dict[str, Any]
 ) -> None:
@@ -82,6 +83,7 @@ def test_failed_search_stays_failed_when_an_event_arrives(
         assert page.locator(".clip-row").count() == 0
 
 
+@pytest.mark.exhaustive
 def test_all_clips_are_on_the_timeline_if_their_list_is_slow(
     browser: Any, server: RunningServer, recording: Recording, clip: dict[str, Any]
 ) -> None:

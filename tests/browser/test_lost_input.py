@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from clipengine.client import Recording
 from tests.support.page import opened, point, studio, until
 from tests.support.server import RunningServer
@@ -41,6 +43,7 @@ def test_dialog_and_message_in_use_stay(browser: Any, server: RunningServer, rec
         button.wait_for(state="detached")
 
 
+@pytest.mark.exhaustive
 def test_reset_is_undone_and_a_restored_list_keeps_newer_segments(
     browser: Any, server: RunningServer, recording: Recording
 ) -> None:

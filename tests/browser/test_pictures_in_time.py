@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from clipengine.client import Recording
 from tests.support.page import READY, held, opened, until
 from tests.support.server import RunningServer
@@ -35,6 +37,7 @@ _LIVE_TEXTS = """async () => {
 }"""
 
 
+@pytest.mark.exhaustive
 def test_unknown_pictures_are_grey(browser: Any, server: RunningServer, recording: Recording) -> None:
     grey = "document.querySelector('.picture').classList.contains('unknown')"
     with opened(browser, server, viewport={"width": 1280, "height": 720}) as page:

@@ -14,6 +14,7 @@ from tests.support.page import opened, point, row, studio, until
 from tests.support.server import RunningServer
 
 
+@pytest.mark.exhaustive
 def test_clip_is_made_by_keyboard_only(browser: Any, server: RunningServer, recording: Recording) -> None:
     with studio(browser, server, recording) as page:
         for key in ["Shift+ArrowRight", *["ArrowRight"] * 5, "i", "Shift+ArrowRight", "ArrowLeft", "o"]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from clipengine.client import Recording
 from tests.support.page import choose_account, opened, row, studio
 from tests.support.server import RunningServer
@@ -13,6 +15,7 @@ _LINES = """(words) => [...words.children].filter((node) => node.clientHeight).m
   Math.round(node.clientHeight / parseFloat(getComputedStyle(node.querySelector('.name') ?? node).lineHeight)))"""
 
 
+@pytest.mark.exhaustive
 def test_rename_and_length_are_the_same_everywhere(browser: Any, server: RunningServer, recording: Recording) -> None:
     client = server.client()
     clip = client.clips.create(recording.recording_id, "same before", 0.4, 3.08).wait().raise_for_error()

@@ -74,6 +74,7 @@ def test_list_belongs_to_the_recording(browser: Any, server: RunningServer, inte
     assert (kept.title, kept.look, kept.segments) == ("Worst", look, [])
 
 
+@pytest.mark.exhaustive
 def test_title_and_look_belong_to_the_recording(browser: Any, server: RunningServer, interview: Recording) -> None:
     client = server.client()
     client.recordings.put_segments(interview.recording_id, [], look={"output": {"aspect": "4:5", "fps": 12.5}})

@@ -141,6 +141,7 @@ def test_failing_server_is_shown_with_the_time_of_the_next_try(
         page.locator(".cues p", has_text="Good morning everyone.").wait_for()
 
 
+@pytest.mark.exhaustive
 def test_key_that_may_only_read_gets_a_reason_instead_of_the_button(
     browser: Any, talking: RunningServer, talk: Recording
 ) -> None:

@@ -145,6 +145,7 @@ def test_transcript_follows_playback_and_selects_by_text(
     assert made.result.subtitles == []  # none beside the clip
 
 
+@pytest.mark.exhaustive
 def test_transcript_is_searched(browser: Any, server: RunningServer, spoken: Recording, judge: Judge) -> None:
     cues = [{"start_seconds": at, "end_seconds": at + 1, "text": f"Hujambo {at}"} for at in range(101)]
     server.client().transcripts.put(spoken.recording_id, "sw", cues)

@@ -74,6 +74,7 @@ def test_sizes_are_formatted_with_units(count: int, text: str) -> None:
     assert output.size(count) == text
 
 
+@pytest.mark.exhaustive
 def test_colours_are_used_only_on_a_terminal(film: Path, tmp_path: Path) -> None:
     arguments = [COMMAND, "cut", str(film), str(tmp_path / "no" / "clip.mp4"), "--start", "1", "--end", "2"]
     piped = subprocess.run(arguments, env=clean_environ(), capture_output=True, text=True, check=False)

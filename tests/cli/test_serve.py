@@ -160,6 +160,7 @@ def test_second_server_on_the_same_folder_is_rejected(tmp_path: Path) -> None:
         assert get(f"{server.url}/livez").status_code == 200
 
 
+@pytest.mark.exhaustive
 def test_port_in_use_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -325,6 +325,7 @@ def test_short_times_are_written_without_an_exponent() -> None:
         ("001 AX V C 00:00:01:00 00:00:02:00 00:00:00:00 00:00:01:00\n" * 15_000 + "* x\n", "more than 5000 ranges"),
     ],
 )
+@pytest.mark.typical(1)
 def test_file_is_refused_while_it_is_read(text: str, message: str) -> None:
     """Row 104 of the faults: a list of 900 KB took 3.6 s and 59 MB."""
     data = text.encode()

@@ -145,6 +145,7 @@ def test_text_is_shortened_between_words() -> None:
     assert found["text"].endswith("is…") or found["text"].endswith("what…") or found["text"].endswith("So…")
 
 
+@pytest.mark.exhaustive
 def test_largest_transcript_is_read_in_seconds() -> None:
     """Every sentence of it asks, changes the speaker and has no keyword: nothing is skipped."""
     cues = [Cue(at, at + 1, "a b c d e?", "ab"[at % 2]) for at in range(MAX_CUES)]

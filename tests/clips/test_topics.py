@@ -158,6 +158,7 @@ class TestMonologue:
         assert len(suggest(spoken(texts), duration_ms=2 * HOUR_MS, language="en")) > 20
         assert time.process_time() - began < 2  # 0.2 s on an idle machine
 
+    @pytest.mark.exhaustive
     def test_largest_transcript_with_different_words_is_read_in_seconds(self) -> None:
         cues = [Cue(at, at + 1, " ".join(f"word{at * 20 + n}." for n in range(10))) for at in range(MAX_CUES)]
         began = time.process_time()

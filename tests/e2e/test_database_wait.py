@@ -114,6 +114,7 @@ def test_engine_that_waits_for_its_database_can_be_stopped(tmp_path: Path) -> No
         assert process.wait(300) == 0
 
 
+@pytest.mark.exhaustive
 def test_database_that_does_not_exist_ends_the_start(database: PostgresServer, tmp_path: Path) -> None:
     env = {"CLIPENGINE_DATABASE__URL": database.url("missing")}
     ended = run_command("serve", "--port", "0", "--data", str(tmp_path / "data"), env=env)

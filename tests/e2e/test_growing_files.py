@@ -66,6 +66,7 @@ def test_clip_of_a_growing_file_equals_that_after_the_end(kind: str, tmp_path: P
         assert api.recordings.add(writing.path.name).recording_id == id
 
 
+@pytest.mark.exhaustive
 def test_planned_duration_of_a_growing_file_is_no_warning(tmp_path: Path) -> None:
     """`ffmpeg -t 45` states the duration in the header of Matroska before it is recorded."""
     finished, writing = writer("mkv", tmp_path / "made"), writer("mkv", tmp_path / "data" / "store")

@@ -102,6 +102,7 @@ def test_batch_of_many_clips_takes_as_many_statements_as_one_clip(
 
 
 @pytest.mark.typical(1)
+@pytest.mark.exhaustive
 def test_engines_that_expire_clips_at_the_same_time_delete_each_clip_once(
     ledger: Ledger, open_ledger: Callable[..., Ledger], queue: Queue, result: ClipResult
 ) -> None:

@@ -136,6 +136,7 @@ def test_smart_clip_of_a_range_with_a_change_is_encoded(path: Path) -> None:
 
 
 @pytest.mark.parametrize("profile", [DEFAULT, SMART, Profile(max_height=64)], ids=["encode", "smart", "max_height"])
+@pytest.mark.typical(1)
 def test_plan_states_the_size_of_the_clip_and_the_warning(path: Path, profile: Profile) -> None:
     made = _cut(path, 0.3, 4, profile).made
     with path.open("rb") as file:
@@ -240,6 +241,7 @@ def test_change_of_the_sample_aspect_ratio_at_one_size_keeps_the_shape(
 
 @pytest.mark.parametrize(("codec", "ratios"), _BROADCASTS.values(), ids=_BROADCASTS)
 @pytest.mark.typical(1)
+@pytest.mark.exhaustive
 def test_previews_show_each_frame_with_its_own_sample_aspect_ratio(
     tmp_path: Path, codec: str, ratios: tuple[Fraction, ...]
 ) -> None:

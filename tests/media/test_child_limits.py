@@ -145,6 +145,7 @@ def test_memory_is_limited(sample: Path) -> None:
 # ---- size, time, priority
 
 
+@pytest.mark.exhaustive
 def test_file_size_limit_is_reported(sample: Path) -> None:
     with tempfile.TemporaryFile() as output:
         with pytest.raises(UnsupportedMedia, match="larger"):

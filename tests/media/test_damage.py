@@ -44,6 +44,7 @@ def test_range_that_begins_or_ends_in_damage_has_a_gap_warning(kind: str, sound:
         ("audio_late_mp4", {(0.0, 3.0): None, (0.12, 3.0): None}),
     ],
 )
+@pytest.mark.typical(1)
 def test_silence_of_a_gap_in_the_audio_has_a_warning(
     name: str, spans: dict[tuple[float, float], float | None], shelf: Shelf, tmp_path: Path
 ) -> None:

@@ -154,6 +154,7 @@ def test_exception_of_this_program_is_no_fault_of_the_recording(tmp_path: Path) 
             av.VideoFrame(16, 16, "nonsense")
 
 
+@pytest.mark.exhaustive
 def test_concealed_frames_are_counted_in_a_warning(tmp_path: Path) -> None:
     path = tmp_path / "damaged.mp4"
     path.write_bytes(with_damaged_slices(film(noise=True, size=256), start=1, end=1.16))
@@ -213,6 +214,7 @@ def _write_slides(path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["mp4", "mkv"])
+@pytest.mark.typical(1)
 def test_clip_that_begins_on_a_slide_long_before_its_start_has_the_sound_of_it(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"slides.{kind}"
     _write_slides(path)

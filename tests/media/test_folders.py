@@ -79,10 +79,12 @@ def test_clip_over_the_files_of_frigate_is_exact(camera: Path) -> None:
     assert (numbers(reading)[0], numbers(reading)[-1], made.frames) == (199, 599, 401)
 
 
+@pytest.mark.exhaustive
 def test_smart_render_copies_over_the_files_of_frigate(camera: Path) -> None:
     assert check_exact(camera, "8", "24", "smart")[0].copied_seconds > 15.9
 
 
+@pytest.mark.exhaustive
 def test_last_file_is_cut_to_its_end(camera: Path) -> None:
     check_exact(camera, "45.1", "59.5")
 
@@ -94,6 +96,7 @@ def test_range_by_the_time_of_day_is_within_a_tenth_of_a_second(camera: Path) ->
     assert made.duration_seconds == pytest.approx(4, abs=0.05)
 
 
+@pytest.mark.exhaustive
 def test_missing_files_are_a_gap_as_long_as_the_names_say(tmp_path: Path) -> None:
     frigate(tmp_path, missing=(2, 3))
     made, reading = cut(tmp_path / FRONT, "15", "55")
@@ -124,6 +127,7 @@ def test_files_of_mediamtx_follow_each_other_as_they_state(
     assert numbers(reading) == [*range(first, last + 1)]
 
 
+@pytest.mark.exhaustive
 def test_smart_render_copies_over_the_files_of_mediamtx(fragmented: Path) -> None:
     assert check_exact(fragmented, "8", "24", "smart")[0].copied_seconds > 12
 
@@ -229,6 +233,7 @@ def test_clip_of_large_files_reads_the_seconds_of_its_range(form: str, tmp_path:
         assert made.bytes_read < sum(sizes) / 6, (start, made.bytes_read, sizes)
 
 
+@pytest.mark.exhaustive
 def test_clip_of_one_large_segment_behind_a_header_is_exact(tmp_path: Path) -> None:
     """Header and segment are ranges of one object, as with `-hls_flags single_file`."""
     video, audio = replace(VIDEO, times=every(25, 30)), replace(AUDIO, codec="pcm_s16le", layout="5.1", seconds=F(30))
@@ -285,6 +290,7 @@ def test_pictures_that_two_files_have_are_shown_once(render: Render, tmp_path: P
     assert made.warnings == []
 
 
+@pytest.mark.exhaustive
 def test_files_with_a_pre_roll_have_the_clock_of_their_ends(tmp_path: Path, store_kind: str) -> None:
     motion(tmp_path)
     facts = read_facts(*stored(tmp_path / MOTION))

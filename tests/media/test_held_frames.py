@@ -90,6 +90,7 @@ def _assert_hidden(clip: Clip, length: Fraction, spans: list[tuple[float, float]
         ([(0.703, 1.301)], {}, {"container": "gif", "fps": 12}, 0.084),
     ],
 )
+@pytest.mark.typical(1)
 def test_boxes_hide_what_is_held_for_their_whole_range(
     boxes: Any, options: dict[str, Any], values: Any, slack: float, slides: Path, tmp_path: Path
 ) -> None:
@@ -161,6 +162,7 @@ def _place(time: float) -> tuple[float, ...]:
         ({}, {"container": "gif", "fps": 12}),
     ],
 )
+@pytest.mark.typical(1)
 def test_moving_box_hides_every_pixel_at_all_times(
     options: dict[str, Any], values: dict[str, Any], slides: Path, tmp_path: Path
 ) -> None:

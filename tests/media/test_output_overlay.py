@@ -461,6 +461,7 @@ def test_symbol_without_a_glyph_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp
         " \u200d\n\u200d ",
     ],
 )
+@pytest.mark.typical(1)
 def test_cue_without_a_glyph_has_no_caption(text: str, style: CaptionStyle | None) -> None:
     """Row 105 of the faults: it ended the captions and the clip with `internal`."""
     painter = CaptionPainter((), Size(320, 180), "en", style)
@@ -471,6 +472,7 @@ def test_cue_without_a_glyph_has_no_caption(text: str, style: CaptionStyle | Non
 
 @pytest.mark.parametrize("style", [None, CaptionStyle(name="outline"), CaptionStyle(name="word")])
 @pytest.mark.parametrize("text", ["W" * 2000, "ab " * 666, "a\u05d0" * 1000, "\u0627\u0628" * 1000])
+@pytest.mark.typical(1)
 def test_layout_of_a_long_cue_measures_each_character_a_few_times(
     text: str, style: CaptionStyle | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,6 +142,7 @@ def test_focus_at_times_of_the_recording_is_the_same_in_each_part(tmp_path: Path
         _assert_shows(picture, at * 500 / 320, 0.0, 102 / 320, 1.0)
 
 
+@pytest.mark.exhaustive
 def test_slow_clip_of_held_frames_follows_a_focus_in_the_recording(shelf: Shelf, tmp_path: Path) -> None:
     path = [{"recording_seconds": at, "x": at / 10, "y": 0.5} for at in (0, 10)]
     options = Output.model_validate({"aspect": "9:16", "focus": path, "speed": 0.5})

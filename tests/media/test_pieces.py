@@ -151,6 +151,7 @@ def test_clock_that_wraps_between_segments_is_followed(tmp_path: Path) -> None:
     check_exact(film, "9.1", "11.3")
 
 
+@pytest.mark.exhaustive
 def test_separate_audio_of_agora_is_placed_by_its_times(tmp_path: Path) -> None:
     """The picture begins 1.5 s later, and the audio pauses for 3 s."""
     film = agora(tmp_path)
@@ -184,6 +185,7 @@ def test_fragmented_mp4_with_a_header_is_exact(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
 @pytest.mark.typical(1)
+@pytest.mark.exhaustive
 def test_open_gops_at_the_borders_of_segments_are_exact(codec: str, tmp_path: Path) -> None:
     """FFmpeg states the time of the keyframe at 2.88 s as that of a frame before it."""
     name = codec.removeprefix("lib")
@@ -333,6 +335,7 @@ def test_gap_at_the_start_is_named(missing: str, expected: list[str], tmp_path: 
     ],
 )
 @pytest.mark.typical(1)
+@pytest.mark.exhaustive
 def test_track_that_ends_before_the_others_is_named(ended: str, render: Render, expected: str, tmp_path: Path) -> None:
     path = tmp_path / "index.m3u8"
     separate_audio(path)
@@ -378,6 +381,7 @@ def test_pause_by_the_dates_of_a_playlist_is_held(tmp_path: Path) -> None:
     assert str(facts.creation_time) == "2026-11-28 12:00:00+00:00"
 
 
+@pytest.mark.exhaustive
 def test_texts_of_a_playlist_are_carried_on_the_clock_of_their_run(tmp_path: Path) -> None:
     first = ts_playlist(tmp_path / "a.m3u8")
     second = replace(VIDEO, times=every(25, 4), first_number=25 * SECONDS)

@@ -180,6 +180,7 @@ def test_waveform_is_zero_in_gaps_of_the_audio(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("name", ["ts_jumps_ahead", "ts_bframes", "webm_live_vp8"])
+@pytest.mark.typical(1)
 def test_waveform_is_the_same_with_the_seek_index(shelf: Shelf, name: str) -> None:
     with opened(shelf.get(name)) as (source, facts, seek_index):
         assert seek_index is not None

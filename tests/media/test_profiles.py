@@ -135,6 +135,7 @@ def test_mp3_starts_at_its_time(shelf: Shelf, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fps", [1, 10, 12.5, 25, 29.97, 50])
+@pytest.mark.typical(1)
 def test_constant_rate_shows_the_frame_on_screen(fps: float, shelf: Shelf, tmp_path: Path) -> None:
     recording = shelf.get("mp4_25")
     clip = cut(recording, _START, _END, tmp_path / "clip.mp4", Profile(fps=fps, audio="none"))
@@ -216,6 +217,7 @@ def test_crf_and_bitrate_are_applied(codec: Any, shelf: Shelf, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])
+@pytest.mark.typical(1)
 def test_short_encoded_clips_have_decoding_times(shelf: Shelf, tmp_path: Path, frames: int) -> None:
     """An encoder that delays more frames than it gets leaves their decoding times undefined."""
     start = Fraction(1)
@@ -393,6 +395,7 @@ with open(sys.argv[3], "w+b") as file:
     assert ran.returncode == 0, ran.stderr
 
 
+@pytest.mark.exhaustive
 def test_av1_is_encoded_again_if_its_encoder_returns_wrong_times(
     shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ def _assert_alike(made: Look, reference: Look) -> None:
 
 
 @pytest.mark.parametrize("name", _FILMS)
+@pytest.mark.typical(1)
 def test_hdr_films_are_tone_mapped(name: str, shelf: Shelf, tmp_path: Path) -> None:
     recording = shelf.get(name)
     path = cut(recording, Fraction(0), Fraction(1, 2), tmp_path / "clip.mp4").path

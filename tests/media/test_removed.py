@@ -101,6 +101,7 @@ def test_sync_is_kept_after_hundreds_of_seams(shelf: Shelf, tmp_path: Path) -> N
     assert abs(removed.place(shown_at) - clip.made.actual_start - time) <= film.frame_seconds
 
 
+@pytest.mark.exhaustive
 def test_frame_on_screen_is_held_from_the_seam_on(shelf: Shelf, tmp_path: Path) -> None:
     film = shelf.get("mp4_vfr_still")  # a still frame from 1.96 to 22
     removed = Removed(((F("1.5"), F("12")), (F("20"), F("22.2"))))
@@ -142,6 +143,7 @@ def test_every_frame_of_a_still_is_removed_or_held() -> None:
     assert _moved([F(0), F(3)], Removed(((F(2), F(10)),))) == [0]
 
 
+@pytest.mark.exhaustive
 def test_samples_at_seams_do_not_drift() -> None:
     rate = 44_100
     spans = [(F(number, 10) + F(1, 30), F(number, 10) + F(1, 30) + F(1001, 30_000)) for number in range(1, 900)]

@@ -104,6 +104,7 @@ def test_encoder_that_begins_again_with_an_earlier_time_repeats_nothing(
     assert made.copied_seconds > 2 or render == "encode"
 
 
+@pytest.mark.exhaustive
 def test_file_whose_timestamps_go_back_is_the_same(tmp_path: Path) -> None:
     film = restarting(tmp_path / "index.m3u8", (6, 6), overlap=F(12, 25))
     names = re.findall(r"^\S+\.ts$", film.path.read_text(), re.MULTILINE)

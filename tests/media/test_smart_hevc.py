@@ -72,6 +72,7 @@ def test_named_cuts_are_exact(shelf: Shelf, tmp_path: Path, name: str, container
 
 
 @pytest.mark.parametrize("kind", cases(RECORDINGS, ("pyramid",)))
+@pytest.mark.exhaustive
 def test_recordings_of_other_encoders_are_copied_and_decode_alike_elsewhere(tmp_path: Path, kind: str) -> None:
     need_elements("qtdemux", *_ELEMENTS)
     path = tmp_path / "recording.mp4"

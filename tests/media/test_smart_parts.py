@@ -172,6 +172,7 @@ def test_all_is_encoded_if_most_of_it_cannot_be_copied(shelf: Shelf, tmp_path: P
     ]
 
 
+@pytest.mark.exhaustive
 def test_all_is_encoded_if_pictures_of_parts_have_different_sizes(shelf: Shelf, tmp_path: Path) -> None:
     parts = [(shelf.get(name).path, F(0), F(3)) for name in ("mp4_25", "sar_wide")]
     clip = cut_parts(parts, tmp_path / "clip.mp4", SMART)

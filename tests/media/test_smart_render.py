@@ -216,6 +216,7 @@ def test_clip_ends_without_hidden_frames(shelf: Shelf, tmp_path: Path) -> None:
     assert movie is not None
 
 
+@pytest.mark.exhaustive
 def test_rotated_recording_keeps_its_display_matrix(shelf: Shelf, tmp_path: Path) -> None:
     film = shelf.get("rotated_90")
     clip = cut(film, Fraction(0), Fraction(3), tmp_path / "clip.mp4", SMART)
@@ -313,6 +314,7 @@ def test_packets_with_a_damaged_header_are_not_copied(damaged: Path, tmp_path: P
     assert clip.made.bytes_read <= damaged.stat().st_size  # it is decided and encoded from one reading
 
 
+@pytest.mark.exhaustive
 def test_clip_that_is_encoded_says_why_after_it_was_made_smaller(shelf: Shelf, tmp_path: Path) -> None:
     path, output = shelf.get("mp4_intra_refresh").path, Output(max_bytes=70_000)
     profile = Profile(render="smart", output=output)

@@ -151,6 +151,7 @@ def copied_bytes(film: Film, clip: Clip) -> int:
 
 
 @pytest.mark.parametrize(("name", "profile"), [("webm_live_vp8_keyframes", VP8), ("webm_vp9", VP9)])
+@pytest.mark.exhaustive
 def test_packets_of_the_copied_part_are_the_recordings(
     shelf: Shelf, tmp_path: Path, name: str, profile: dict[str, Any]
 ) -> None:

@@ -71,6 +71,7 @@ def _keyframes(path: Path) -> list[Fraction]:
         "mp4_fragmented",
     ],
 )
+@pytest.mark.typical(1)
 def test_nearest_keyframes_are_those_of_the_container(shelf: Shelf, name: str, indexed: bool) -> None:
     film = shelf.get(name)
     known = _keyframes(film.path)

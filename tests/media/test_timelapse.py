@@ -127,6 +127,7 @@ def test_parts_of_a_timelapse_keep_its_rate(tmp_path: Path) -> None:
     assert _numbers(reading)[10] == 750
 
 
+@pytest.mark.exhaustive
 def test_options_draw_on_a_timelapse_in_clip_time(tmp_path: Path) -> None:
     camera = _made(tmp_path, "mp4", 50)
     blur = [{"x": 0, "y": 0, "width": 1, "height": 1, "from_seconds": 1, "to_seconds": 2}]

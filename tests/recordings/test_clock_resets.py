@@ -203,6 +203,7 @@ def test_too_many_clock_resets_are_refused() -> None:
         finished(Recorder(2100, range(1, 2100)))
 
 
+@pytest.mark.exhaustive
 def test_too_many_pieces_are_not_measured() -> None:
     """Timestamps advance by little more than half of what is stated, so that no piece is the one."""
     count = 60_000

@@ -91,6 +91,7 @@ def growing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return request.param, written.path.read_bytes()
 
 
+@pytest.mark.typical(1)
 def test_what_is_whole_is_found_at_any_length(growing: tuple[str, bytes]) -> None:
     kind, data = growing
     all_ends = set(range(0, len(data), 188)) if kind == "ts" else None

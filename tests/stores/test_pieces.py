@@ -157,6 +157,7 @@ def test_master_reads_each_playlist_once_and_counts_its_segments_for_each_track(
             read_pieces(store, reader)
 
 
+@pytest.mark.exhaustive
 def test_registration_needs_little_memory_for_each_segment(tmp_path: Path) -> None:
     """Row 103 of the faults: 64 MiB at the limit of all tracks, also if each segment has an object. It took 131."""
     store, count = ManyObjects(tmp_path), 20_000

@@ -144,6 +144,7 @@ def test_message_sent_byte_by_byte_ends_at_the_deadline() -> None:
     assert time.monotonic() - began < 60
 
 
+@pytest.mark.exhaustive
 def test_child_that_floods_stderr_ends_at_the_deadline() -> None:
     script = """
 while True:

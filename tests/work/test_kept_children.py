@@ -115,6 +115,7 @@ def test_child_that_used_much_cpu_time_is_not_kept(reading: Reading, monkeypatch
     assert not reading.read().alive
 
 
+@pytest.mark.exhaustive
 def test_child_that_encodes_video_is_not_kept(reading: Reading) -> None:
     assert not reading.read(kind=PROXY).alive
 
@@ -129,6 +130,7 @@ def test_child_that_failed_is_not_kept(reading: Reading) -> None:
     assert not first.alive
 
 
+@pytest.mark.exhaustive
 def test_children_that_are_given_back_after_the_end_are_ended(reading: Reading) -> None:
     idle = reading.read()
     with reading.lent("b.mp4") as (child, reader):

@@ -143,6 +143,7 @@ def test_gap_of_the_time_that_has_passed_is_kept(live: Live) -> None:
     assert live.recording.gaps == [{"start_seconds": 6.0, "end_seconds": 10.0, "reason": "missing"}]
 
 
+@pytest.mark.exhaustive
 def test_track_with_an_end_whose_last_segment_is_late_is_waited_for(tracks: LiveTracks, tmp_path: Path) -> None:
     tracks.write(video=3, audio=2)
     tracks.register()
