@@ -121,7 +121,7 @@ class Engine:
                 build_transcriptions(settings, jobs, store, pools.speech, read=read, may_run=self._has_free_encoder)
             ),
             "batches": Worker(
-                BatchJobs(jobs, self.rule_clips, self.variants, admit=self._check_disk, abandon=self.abandon)
+                BatchJobs(jobs, self.rule_clips, self.variants, admit=self._check_disk, abandon=self.abandon, read=read)
             ),
             "removals": Worker(Remover(jobs, store)),
             "deliveries": Worker(

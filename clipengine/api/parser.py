@@ -12,14 +12,16 @@ import langcodes  # noqa: F401 - languages of answers are looked up late, which 
 from clipengine.api.http.json_cues import JSON_CUES
 from clipengine.clips.ranges.range_documents import RANGE_FILE, RANGE_LIST
 from clipengine.clips.texts.text_documents import SEGMENTED_TEXT, SPOKEN, TRANSCRIPT
+from clipengine.clips.transcript_searches import SENTENCES, SUGGESTIONS
 from clipengine.documents import Document
 from clipengine.errors import RequestError
 from clipengine.media.worker.ipc import Channel
 from clipengine.media.worker.process import JobSource, Result, main
 from clipengine.recordings.packed_playlist import PLAYLIST
 
-_ALL: list[Document[Any]] = [PLAYLIST, RANGE_FILE, RANGE_LIST, TRANSCRIPT, JSON_CUES, SEGMENTED_TEXT, SPOKEN]
-DOCUMENTS = {document.name: document for document in _ALL}
+_FILES: list[Document[Any]] = [PLAYLIST, RANGE_FILE, RANGE_LIST]
+_TEXTS: list[Document[Any]] = [TRANSCRIPT, JSON_CUES, SEGMENTED_TEXT, SPOKEN, SUGGESTIONS, SENTENCES]
+DOCUMENTS = {document.name: document for document in _FILES + _TEXTS}
 
 
 def do_job(job: dict[str, Any], sources: list[JobSource], descriptors: list[int], control: Channel) -> Result:

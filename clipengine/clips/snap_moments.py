@@ -13,14 +13,11 @@ from typing import NamedTuple
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.snap import Edge, Snap
 from clipengine.clips.texts.cues import Cue
+from clipengine.clips.texts.sentence_ends import separates
 
 Span = tuple[Fraction, Fraction]
 CUE_MARGIN_SECONDS = 60  # of the cues around a cut, so that the cues before and after a sentence are known
 _LEAD_SECONDS = Fraction(1, 10)  # of silence that is kept beside the sound
-_PAUSE_MS = 1000  # between two cues, after which a sentence begins
-# The full stops of scripts, and the quotation marks and brackets that may follow them.
-_STOPS = tuple(".!?…‼⁇⁈⁉。．！？｡؟۔।॥។៕၊။։")
-_CLOSING = "\"'”’»›“‘«‹)]}）］｝」』】〉》"
 
 
 class Found(NamedTuple):
@@ -68,13 +65,6 @@ def sentence_moments(cues: Sequence[Cue], edge: Edge, duration: Fraction) -> Ite
             yield Fraction(after.start_ms, 1000)
         if edge == "end" and before is not None:
             yield min(duration, Fraction(before.end_ms, 1000))
-
-
-def separates(before: Cue | None, after: Cue | None) -> bool:
-    """Return True if a sentence ends with one cue and another one starts with the next."""
-    if before is None or after is None or before.speaker != after.speaker:
-        return True
-    return after.start_ms - before.end_ms >= _PAUSE_MS or before.text.rstrip().rstrip(_CLOSING).endswith(_STOPS)
 
 
 def find_sentences(snap: Snap, part: PlannedPart, start_cues: Sequence[Cue], end_cues: Sequence[Cue]) -> Found:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from fractions import Fraction
+from typing import Literal, NamedTuple, Protocol
 
 from typing_extensions import TypedDict
 
-from clipengine.clips.snap_moments import separates
 from clipengine.clips.texts.cues import Cue, without_overrides
 from clipengine.clips.texts.points import point_phrase
+from clipengine.clips.texts.sentence_ends import separates
 from clipengine.clips.texts.topics import Sentence, Topic, topics
 from clipengine.clips.texts.words import indexed_words
-from clipengine.recordings.facts import ChapterFacts
 
 MIN_SECONDS, MAX_SECONDS = 15, 90
 MAX_SUGGESTIONS = 50
@@ -74,6 +74,15 @@ class SuggestionObject(TypedDict):
     """From 0 to 1; for the order of the suggestions of one recording."""
 
 
+class Chapter(Protocol):
+    """The start of a chapter in seconds, and its title."""
+
+    @property
+    def start(self) -> Fraction: ...
+    @property
+    def title(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class _Sentence:
     """`changes` is True if another speaker said the sentence before it. `pause_ms` is the pause before it."""
@@ -126,7 +135,7 @@ def suggest(
     *,
     duration_ms: int,
     language: str = "und",
-    chapters: Sequence[ChapterFacts] = (),
+    chapters: Sequence[Chapter] = (),
     keywords: Iterable[str] = (),
     limit: int = MAX_SUGGESTIONS,
 ) -> list[SuggestionObject]:
@@ -265,7 +274,7 @@ def _with_topics(sentences: Sequence[_Sentence]) -> Iterator[_Sentence]:
         yield replace(sentence, topic=found[number]) if number in found else sentence
 
 
-def _sections(sentences: Iterable[_Sentence], chapters: Sequence[ChapterFacts]) -> Iterator[_Section]:
+def _sections(sentences: Iterable[_Sentence], chapters: Sequence[Chapter]) -> Iterator[_Section]:
     starts = sorted(((round(each.start * 1000), each.title) for each in chapters), reverse=True)
     section = _Section([])
     for sentence in sentences:

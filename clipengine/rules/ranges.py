@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from clipengine.clips.suggested import said, suggest
 from clipengine.clips.texts.cues import Cue
+from clipengine.clips.transcript_searches import Search, sentence_search, suggestion_search
 from clipengine.errors import TranscriptNotFound
 from clipengine.recordings.facts import ChapterFacts
 from clipengine.recordings.markers import Marker
@@ -41,12 +41,14 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True)
 class Material:
-    """The input of ranges. `language` and `cues` of the transcript are given if the ranges need one."""
+    """The input of ranges. If they need a transcript, `found` is what `search_of` finds in it.
+
+    `language` is None if the recording has no such transcript.
+    """
 
     recording: Recording
     language: str | None = None
-    cues: Sequence[Cue] = ()
-    keywords: Sequence[str] = ()  # of the settings, for suggestions
+    found: Sequence[Any] = ()
     markers: Sequence[Marker] = ()
 
     @property
@@ -57,6 +59,23 @@ class Material:
 def ranges_of(ranges: RuleRanges, material: Material) -> list[Range] | Skipped:
     """Return the ranges in order of time, or why there are none."""
     return _KINDS[ranges.kind](ranges, material)
+
+
+def search_of(
+    ranges: RuleRanges, recording: Recording, language: str, cues: Sequence[Cue], keywords: Sequence[str]
+) -> Search[Any]:
+    """Return the search in a transcript that these ranges need. `keywords` of the settings are for suggestions."""
+    duration_ms = int((recording.duration_seconds or 0.0) * 1000)
+    if ranges.kind == "words":
+        return sentence_search(cues, ranges.words or (), duration_ms=duration_ms)
+    return suggestion_search(
+        cues,
+        duration_ms=duration_ms,
+        language=language,
+        chapters=_listed_chapters(recording),
+        keywords=keywords,
+        limit=ranges.limit or _SUGGESTIONS,
+    )
 
 
 def zone_of(ranges: RuleRanges, recording: Recording) -> tzinfo:
@@ -112,15 +131,7 @@ def _hours(ranges: RuleRanges, material: Material) -> list[Range] | Skipped:
 def _suggestions(ranges: RuleRanges, material: Material) -> list[Range] | Skipped:
     if material.language is None:
         return _NO_TRANSCRIPT
-    found = suggest(
-        material.cues,
-        duration_ms=int(material.duration * 1000),
-        language=material.language,
-        chapters=_listed_chapters(material.recording),
-        keywords=material.keywords,
-        limit=ranges.limit or _SUGGESTIONS,
-    )
-    chosen = sorted(found, key=lambda each: each["start_seconds"])
+    chosen = sorted(material.found, key=lambda each: each["start_seconds"])
     shown = [Range(each["start_seconds"], each["end_seconds"], each["about"] or each["text"]) for each in chosen]
     return shown or Skipped("no_moments", "the transcript has no moments that are worth a clip")
 
@@ -128,8 +139,7 @@ def _suggestions(ranges: RuleRanges, material: Material) -> list[Range] | Skippe
 def _words(ranges: RuleRanges, material: Material) -> list[Range] | Skipped:
     if material.language is None:
         return _NO_TRANSCRIPT
-    sentences = said(material.cues, ranges.words or (), duration_ms=int(material.duration * 1000))
-    found = _joined((Range(*each) for each in sentences), ranges, material.duration)
+    found = _joined((Range(*each) for each in material.found), ranges, material.duration)
     return found or Skipped("no_words", "the transcript has none of the words")
 
 

@@ -22,6 +22,7 @@ from clipengine.settings_table import NO_NUL, Options, without_nul
 
 MAX_RULES = 100
 MAX_CLIPS = 200  # that a rule makes of one recording
+MAX_OPTION_BYTES = 1 << 20  # of the JSON of all these clips: each has a copy of the rule's options
 MAX_WORDS = 50
 MAX_AROUND_SECONDS = 600
 _MAX_SECONDS = 604_800

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import httpx
 import pytest
 
 from clipengine.client import Client
+from clipengine.clips import suggested
 from clipengine.clips.texts.cues import Cue
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.database.database import compact_json
@@ -18,7 +20,7 @@ from clipengine.ledger.database.schema import BatchItemRow
 from clipengine.rules.rule import ConfiguredRule
 from clipengine.work.jobs.batches import BatchJobs
 from clipengine.work.worker import JobContext, Worker
-from tests.support.api import ApiServer, RecordedEngine
+from tests.support.api import FACTS, ApiServer, RecordedEngine
 
 RULE: dict[str, Any] = {"name": "Meetings", "ranges": {"kind": "first", "seconds": 30}}
 
@@ -83,6 +85,36 @@ def test_dry_run_of_a_transcript_equals_what_is_made(
     stored = engine.ledger.database.rows(BatchItemRow.select())
     assert stored
     assert [compact_json(row["body"]) for row in stored] == [compact_json(each["body"]) for each in tried.data]
+
+
+def test_long_transcripts_are_searched_in_a_child(
+    engine: RecordedEngine, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transcript of 2 MiB takes seconds of CPU."""
+    recording = engine.make_recording(facts=FACTS.model_copy(update={"duration": Fraction(300)}))
+    cues = [Cue(at * 1000, at * 1000 + 900, f"What is the price of number {at} in the office?") for at in range(300)]
+    engine.ledger.transcripts.put(recording.recording_id, "en", cues)
+    monkeypatch.setattr(suggested, "_sentences", None)  # of this process
+    for ranges in ({"kind": "suggestions"}, {"kind": "words", "words": ["number 299"], "before": 1}):
+        tried = client.rules.try_new(
+            recording.recording_id, when={"event": "transcript.ready"}, ranges=ranges, clip={"label": "$title"}
+        )
+        assert tried.data
+    assert client.recordings.suggestions(recording.recording_id).data
+
+
+def test_options_of_all_clips_of_a_rule_are_limited(server: ApiServer) -> None:
+    """Each clip has them: 1,000 places of a box for 200 clips are 12 MB, also in the answer of a dry run."""
+    places = [{"at_seconds": at, "x": 0.1, "y": 0.1, "width": 0.2, "height": 0.2} for at in range(1000)]
+    rule = {**RULE, "clip": {"output": {"blur": [{"box": places}]}}}
+    with server.client() as http:
+        for given, status in (({}, 422), ({"max_clips": 12}, 201)):
+            answer = http.post("/v1/rules", json={**rule, **given})
+            assert answer.status_code == status, answer.text
+            if status == 422:
+                assert [each["pointer"] for each in answer.json()["errors"]] == ["/max_clips"]
+        rule_id = answer.json()["rule_id"]
+        assert http.patch(f"/v1/rules/{rule_id}", json={"max_clips": 200}).status_code == 422
 
 
 def test_share_of_a_rule_is_in_the_log_and_works_when_the_clip_is_complete(

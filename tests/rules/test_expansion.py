@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from clipengine.clips.labels import check_label
 from clipengine.clips.texts.cues import Cue
+from clipengine.documents import read_here
 from clipengine.recordings.facts import ChapterFacts, SourceFacts
 from clipengine.recordings.markers import Marker
 from clipengine.recordings.recording import Recording
@@ -23,7 +24,7 @@ from clipengine.recordings.timeline.clock import Clock, ClockPoint
 from clipengine.rules.expansion import PRIORITY, Expansion, expand
 from clipengine.rules.hours import hours_of
 from clipengine.rules.labels import label_of
-from clipengine.rules.ranges import Material
+from clipengine.rules.ranges import Material, search_of
 from clipengine.rules.rule import RuleConditions, RuleSpec
 
 HOUR = 3600
@@ -44,11 +45,16 @@ SAID = [
 ]
 
 
+def of_transcript(spec: RuleSpec, of: Recording, cues: list[Cue]) -> Material:
+    search = search_of(spec.ranges, of, "en", cues, ())
+    return Material(of, "en", read_here(search.document, search.data))
+
+
 def of_words(*words: str, **ranges: Any) -> list[tuple[float, float]]:
     spec = RuleSpec.model_validate(
         {"ranges": {"kind": "words", "words": list(words), **ranges}, "clip": {"label": "$title"}}
     )
-    made = expand(spec, Material(recording(), "en", SAID), shortest=0, longest=1e9)
+    made = expand(spec, of_transcript(spec, recording(), SAID), shortest=0, longest=1e9)
     return places([dict(each) for each in made.bodies])
 
 
@@ -65,14 +71,11 @@ def test_suggested_moments_are_in_order_of_time_and_at_most_the_limit() -> None:
         Cue(start * 1000, start * 1000 + 9_500, f"Does anybody know number {start}?", "A" if start % 20 else "B")
         for start in range(0, 600, 10)
     ]
+    ranges = [{"kind": "suggestions", "limit": limit} for limit in (1, 3)]
+    specs = {each["limit"]: RuleSpec.model_validate({"ranges": each, "clip": {"label": "$title"}}) for each in ranges}
     found = {
-        limit: expand(
-            RuleSpec.model_validate({"ranges": {"kind": "suggestions", "limit": limit}, "clip": {"label": "$title"}}),
-            Material(recording(600), "en", cues),
-            shortest=0,
-            longest=1e9,
-        ).bodies
-        for limit in (1, 3)
+        limit: expand(spec, of_transcript(spec, recording(600), cues), shortest=0, longest=1e9).bodies
+        for limit, spec in specs.items()
     }
     assert [len(each) for each in found.values()] == [1, 3]
     assert places([dict(each) for each in found[3]]) == sorted(places([dict(each) for each in found[3]]))

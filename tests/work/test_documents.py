@@ -19,10 +19,13 @@ from clipengine.api.parser import DOCUMENTS
 from clipengine.clips.ranges.formats import FORMATS
 from clipengine.clips.ranges.range_documents import RANGE_FILE, RANGE_LIST, range_list, source_values
 from clipengine.clips.ranges.range_file import RangeSource
+from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.segmented import TextSegment, join_segments
 from clipengine.clips.texts.text_documents import SEGMENTED_TEXT, SPOKEN, TRANSCRIPT
+from clipengine.clips.transcript_searches import SENTENCES, SUGGESTIONS, sentence_search, suggestion_search
 from clipengine.documents import Document
 from clipengine.errors import ClipEngineError, DecoderCrashed, RateLimited
+from clipengine.recordings.facts import ChapterFacts
 from clipengine.recordings.packed_playlist import PLAYLIST
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.documents import Documents, unpacked
@@ -47,6 +50,15 @@ SEGMENTS = [TextSegment(VTT.encode(), Fraction(1, 3), Fraction(0)), TextSegment(
 WORD = {"word": "one", "start": 0.0, "end": 0.5}
 ANSWER = {"language": "english", "segments": [{"start": 0.0, "end": 1.0, "text": "one", "words": [WORD]}]}
 CUES = [{"start_seconds": 1, "end_seconds": 2, "text": "one", "speaker": "Ann", "words": [[1, 1.5, "one"]]}]
+SENTENCE = [Cue(each, each + 20_000, "What is the price of it, then?", "Ann") for each in (0, 20_000)]
+MOMENTS = suggestion_search(
+    SENTENCE,
+    duration_ms=30_000,
+    language="en",
+    chapters=[ChapterFacts(start=Fraction(1, 3), end=Fraction(9), title="A, b")],
+    keywords=["price*"],
+    limit=3,
+)
 
 GIVEN: list[tuple[Document[Any], bytes, dict[str, Any]]] = [
     (PLAYLIST, MEDIA.encode(), PLACE),
@@ -57,6 +69,8 @@ GIVEN: list[tuple[Document[Any], bytes, dict[str, Any]]] = [
     (JSON_CUES, json.dumps(CUES).encode(), {}),
     (SEGMENTED_TEXT, join_segments(SEGMENTS), {}),
     (SPOKEN, json.dumps(ANSWER).encode(), {"seconds": 10.0}),
+    (SUGGESTIONS, MOMENTS.data, {}),
+    (SENTENCES, sentence_search(SENTENCE, ["nobody", "price*"], duration_ms=30_000).data, {}),
 ]
 
 
@@ -91,7 +105,7 @@ def test_result_survives_the_way_out_of_a_child(document: Document[Any], data: b
     assert unpacked(document, document.pack(parsed), values) == parsed
 
 
-@pytest.mark.parametrize(("document", "data", "values"), [GIVEN[0], GIVEN[2], GIVEN[3], *GIVEN[-4:]])
+@pytest.mark.parametrize(("document", "data", "values"), [GIVEN[0], GIVEN[2], GIVEN[3], *GIVEN[-6:]])
 def test_child_reads_what_the_engine_reads(
     documents: Documents, document: Document[Any], data: bytes, values: dict[str, Any]
 ) -> None:
@@ -165,6 +179,10 @@ HEAD = b"[true,0,5]\n"
         (TRANSCRIPT, b'[1,2,"x",null]', {}),
         (TRANSCRIPT, json.dumps([1, 2, "x" * 2001, None, []]).encode(), {}),
         (SPOKEN, b'"' + b"x" * 100 + b'"\n', {}),
+        (SUGGESTIONS, b'[0,1,"other",null,"x",0]', {}),
+        (SUGGESTIONS, b'[0,1,"pause",null,"x",NaN]', {}),
+        (SUGGESTIONS, b'[0,1,"pause",null,"x",0]\n' * 50, {}),
+        (SENTENCES, b'[0,1e999,"x"]', {}),
     ],
 )
 def test_report_of_a_child_that_was_taken_over_is_refused(

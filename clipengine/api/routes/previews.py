@@ -13,14 +13,15 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from clipengine.api.http.jobs import finished
+from clipengine.api.http.jobs import finished, read_document
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.ranges import matches
 from clipengine.api.http.requests.fields import NoBody, Q
 from clipengine.api.http.requests.previews import GetFilmstrip, GetFrame, GetFrames, GetMoments, GetWaveform
 from clipengine.clips.plan.read_jobs import FRAME, JUMP, TIMES
-from clipengine.clips.suggested import SuggestionObject, suggest, suggest_chosen
+from clipengine.clips.suggested import suggest_chosen
 from clipengine.clips.texts.cues import Cue
+from clipengine.clips.transcript_searches import suggestion_search
 from clipengine.errors import (
     Busy,
     ClipEngineError,
@@ -118,14 +119,18 @@ async def _suggestions(call: Call[GetMoments, NoBody]) -> Response:
     chapters = recording.facts.chapter_list if recording.facts else ()
     keywords = call.engine.settings.suggestions.keywords
 
-    def find() -> list[SuggestionObject]:
-        if suggester is None or call.query.source == "local":
-            return suggest(
+    if suggester is None or call.query.source == "local":
+        search = await run_in_threadpool(
+            lambda: suggestion_search(
                 cues, duration_ms=duration_ms, language=language, chapters=chapters, keywords=keywords, limit=limit
             )
-        return suggest_chosen(cues, partial(suggester.choose, limit=limit), duration_ms=duration_ms, limit=limit)
-
-    return json_response(SuggestionsObject(language, await run_in_threadpool(find)).to_object())
+        )
+        found = await read_document(call, search.document, search.data)
+    else:
+        choose = partial(suggester.choose, limit=limit)
+        chosen = partial(suggest_chosen, cues, choose, duration_ms=duration_ms, limit=limit)
+        found = await run_in_threadpool(chosen)
+    return json_response(SuggestionsObject(language, found).to_object())
 
 
 def _transcript(call: Call[GetMoments, NoBody]) -> Transcript:

@@ -5,17 +5,22 @@ Rules of the settings are changed there; the API can only enable and disable the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
 
+from clipengine.api.http.jobs import read_document
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
 from clipengine.api.http.requests.rules import BackfillRule, CreateRule, TryNewRule, TryRule, UpdateRule
 from clipengine.api.routes.share_page import Address
+from clipengine.clips.transcript_searches import Search
 from clipengine.errors import (
+    Busy,
     Conflict,
+    DecoderCrashed,
     InvalidWebhookUrl,
     RecordingNotComplete,
     RecordingNotFound,
@@ -30,6 +35,7 @@ from clipengine.objects.batch import BatchObject
 from clipengine.objects.rule import RuleObject, SkippedObject, TriedClipObject, TriedRuleObject
 from clipengine.outbound.webhook_addresses import check_address
 from clipengine.recordings.recording import Recording
+from clipengine.rules.ranges import Material
 from clipengine.rules.rule import Rule, RuleSpec
 
 
@@ -75,29 +81,39 @@ def delete_rule(call: Call[NoQuery, NoBody]) -> Response:
     return Response(status_code=204)
 
 
-def try_rule(call: Call[NoQuery, TryRule]) -> Response:
+def try_rule(call: Call[NoQuery, TryRule]) -> Awaitable[Response]:
     return _tried(call, _find(call).spec, call.body.recording_id)
 
 
-def try_new_rule(call: Call[NoQuery, TryNewRule]) -> Response:
+def try_new_rule(call: Call[NoQuery, TryNewRule]) -> Awaitable[Response]:
     return _tried(call, _checked(call, call.body.spec), call.body.recording_id)
 
 
-def _tried(call: Call[Any, Any], spec: RuleSpec, recording_id: str) -> Response:
+def _tried(call: Call[Any, Any], spec: RuleSpec, recording_id: str) -> Awaitable[Response]:
     """Return what a rule would make of a recording. Nothing is stored."""
     with located(pointer="/recording_id"):
         recording = call.ledger.recordings.get(recording_id)
         if recording.state != "complete":
             raise RecordingNotComplete.of(recording_id, recording.state)
-    expansion = call.engine.rule_clips.expand(spec, recording)
-    tried = TriedRuleObject(
-        recording_id,
-        spec.when.matches(recording),
-        [_tried_clip(call, body, recording) for body in expansion.bodies],
-        [SkippedObject(code=each.code, message=each.message) for each in expansion.skipped],
-        expansion.left_out,
-    )
-    return json_response(tried.to_object())
+    return _dry_run(call, spec, *call.engine.rule_clips.material(spec, recording))
+
+
+async def _dry_run(call: Call[Any, Any], spec: RuleSpec, material: Material, search: Search[Any] | None) -> Response:
+    if search is not None:
+        material = replace(material, found=await read_document(call, search.document, search.data))
+
+    def work() -> Response:
+        recording, expansion = material.recording, call.engine.rule_clips.expand(spec, material)
+        tried = TriedRuleObject(
+            recording.recording_id,
+            spec.when.matches(recording),
+            [_tried_clip(call, body, recording) for body in expansion.bodies],
+            [SkippedObject(code=each.code, message=each.message) for each in expansion.skipped],
+            expansion.left_out,
+        )
+        return json_response(tried.to_object())
+
+    return await call.in_session(work)
 
 
 def _tried_clip(call: Call[Any, Any], body: Mapping[str, Any], recording: Recording) -> TriedClipObject:
@@ -156,7 +172,7 @@ _ONE = "/v1/rules/{rule_id}"
 _RULE = Answer(200, "The rule.", RuleObject)
 _TRIED = Answer(200, "The clips that the rule would make, and what it leaves out.", TriedRuleObject)
 _INVALID = (UnknownProfile, UnknownWatermark, InvalidWebhookUrl)
-_UNUSABLE = (RecordingNotFound, RecordingNotComplete)
+_UNUSABLE = (RecordingNotFound, RecordingNotComplete, DecoderCrashed, Busy)
 
 OPERATIONS = [
     Operation(

@@ -68,8 +68,12 @@ def indexed_words(text: str) -> str:
     return " ".join(word.folded for word in words_of(text))
 
 
-@lru_cache(maxsize=1024)
 def _fold(text: str) -> str:
+    return text.lower() if text.isascii() else _fold_marks(text)
+
+
+@lru_cache(maxsize=1024)
+def _fold_marks(text: str) -> str:
     # Only marks of alphabets are accents: marks of Indic scripts and of kana make other syllables.
     plain = unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFKD", text.casefold()))).casefold()
     return "".join(each if each.isalnum() or unicodedata.category(each)[0] == "M" else " " for each in plain)

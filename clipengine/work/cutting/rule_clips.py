@@ -8,13 +8,15 @@ from typing import Any, Protocol
 from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
 from clipengine.clips.resolve import ResolvedClip, range_limits
+from clipengine.clips.transcript_searches import Search
 from clipengine.errors import InvalidRequest, RequestError, located, located_below
+from clipengine.ledger.database.database import compact_json
 from clipengine.ledger.ledger import Ledger
 from clipengine.outbound.webhook_addresses import check_address
 from clipengine.recordings.recording import Recording
 from clipengine.rules.expansion import DAY_MS, Expansion, expand, without_range
-from clipengine.rules.ranges import Material
-from clipengine.rules.rule import OF_TRANSCRIPTS, RuleSpec
+from clipengine.rules.ranges import Material, search_of
+from clipengine.rules.rule import MAX_OPTION_BYTES, OF_TRANSCRIPTS, RuleSpec
 from clipengine.settings import Settings
 from clipengine.work.cutting.requests import ClipRequests
 
@@ -44,6 +46,12 @@ class RuleClips:
             fault, hint = spec.misfit
             with located(pointer="/ranges/kind"):
                 raise InvalidRequest(fault, hint=hint)
+        if spec.max_clips * len(compact_json(spec.clip)) > MAX_OPTION_BYTES:
+            with located(pointer="/max_clips"):
+                raise InvalidRequest(
+                    f"The options of {spec.max_clips} clips have together more than {MAX_OPTION_BYTES >> 20} MiB",
+                    hint="Lower max_clips, or give boxes fewer places.",
+                )
         if "share" in spec.clip and not self._settings.shares.enabled:
             with located(pointer="/clip/share"):
                 raise InvalidRequest("Shares are disabled", hint="The operator can enable them with `shares.enabled`.")
@@ -52,26 +60,27 @@ class RuleClips:
             self._limits(self._example(stored))
         return stored
 
-    def expand(self, spec: RuleSpec, recording: Recording, *, marker: str | None = None) -> Expansion:
-        """Return the requests for clips of a recording, or of one of its markers.
-
-        Raises RequestError if the rule is invalid now.
-        """
+    def expand(self, spec: RuleSpec, material: Material) -> Expansion:
+        """Return the requests for clips of a recording. Raises RequestError if the rule is invalid now."""
         shortest, longest = self._limits(self._example(spec))
-        return expand(spec, self._material(spec, recording, marker), shortest=shortest, longest=longest)
+        return expand(spec, material, shortest=shortest, longest=longest)
 
-    def _material(self, spec: RuleSpec, recording: Recording, marker: str | None) -> Material:
+    def material(
+        self, spec: RuleSpec, recording: Recording, *, marker: str | None = None
+    ) -> tuple[Material, Search[Any] | None]:
+        """Return the input of `expand`, of all markers or of one, and the search that finds its `found`, if any."""
         if spec.ranges.kind == "markers":
             found_markers = self._ledger.markers.list(recording.recording_id)
-            return Material(recording, markers=[each for each in found_markers if marker in (None, each.key)])
+            return Material(recording, markers=[each for each in found_markers if marker in (None, each.key)]), None
         if spec.ranges.kind not in OF_TRANSCRIPTS:
-            return Material(recording)
+            return Material(recording), None
         transcripts, language = self._ledger.transcripts, spec.when.language
         found = transcripts.preferred(recording.recording_id, language)
         if found is None or language not in (None, found.language):
-            return Material(recording)
+            return Material(recording), None
         keywords = self._settings.suggestions.keywords
-        return Material(recording, found.language, transcripts.cues(found), keywords)
+        search = search_of(spec.ranges, recording, found.language, transcripts.cues(found), keywords)
+        return Material(recording, found.language), search
 
     def resolve(self, body: Mapping[str, Any], recording: Recording, *, request_id: str | None = None) -> ResolvedClip:
         """Return the clip of a body. Raises the errors of `ClipRequests.resolve`."""

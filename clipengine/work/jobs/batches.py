@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from clipengine.backoff import Backoff
 from clipengine.clips.resolve import ResolvedClip
+from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import (
     Busy,
     ClipEngineError,
@@ -50,6 +52,7 @@ class BatchJobs(Jobs[Batch]):
     """The batches of enabled rules and of requests.
 
     `admit` raises an error if no new clips can be accepted, and `abandon` stops the work on a clip that was deleted.
+    `read` runs searches in transcripts.
     """
 
     activity = "the clips of a batch were queued or deleted"
@@ -62,12 +65,14 @@ class BatchJobs(Jobs[Batch]):
         *,
         admit: Callable[[], None],
         abandon: Callable[[str], None] = lambda clip_id: None,
+        read: ReadDocument = read_here,
     ) -> None:
         super().__init__(context)
         self._clips = clips
         self._variants = variants
         self._admit = admit
         self._abandon = abandon
+        self._read = read
 
     def claim(self) -> Batch | None:
         return self._ledger.batches.claim(self._owner)
@@ -123,7 +128,10 @@ class BatchJobs(Jobs[Batch]):
         recording = self._recording(batch)
         if batch.marker is not None and not spec.when.matches(recording):
             return Expansion((), (Skipped("not_matched", "the recording does not meet the conditions"),))
-        return self._clips.expand(spec, recording, marker=batch.marker)
+        material, search = self._clips.material(spec, recording, marker=batch.marker)
+        if search is not None:
+            material = replace(material, found=self._read(search.document, search.data))
+        return self._clips.expand(spec, material)
 
     def _rule(self, batch: Batch) -> Rule:
         """Return the rule. Raises ClaimLost if it was deleted."""
