@@ -46,6 +46,33 @@ def test_more_long_polls_than_threads_are_served(server: ApiServer, engine: Reco
     assert waiting(server) == 0
 
 
+def test_requests_of_one_key_leave_threads_to_others(
+    server: ApiServer, engine: RecordedEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row 110 of the faults: 500 requests at once held all threads, and others waited for minutes."""
+    free, at_once = threading.Event(), threading.Semaphore(0)
+    get = engine.ledger.clips.get
+
+    def stuck(clip_id: str) -> Clip:
+        at_once.release()
+        assert free.wait(300)
+        return get(clip_id)
+
+    monkeypatch.setattr(engine.ledger.clips, "get", stuck)
+    other = engine.ledger.keys.create("other", ["read"])[1]
+    with ThreadPoolExecutor(60) as pool:
+        asked = [pool.submit(ask, server, clip, 0) for _ in range(60)]
+        try:
+            for _ in range(open_streams.THREADS):
+                assert at_once.acquire(timeout=300)
+            headers = {"Authorization": f"Bearer {other}"}
+            assert httpx.get(f"{server.url}/v1/clips", headers=headers, timeout=60).status_code == 200
+            assert not at_once.acquire(blocking=False)
+        finally:
+            free.set()
+        assert len([each.result(300) for each in asked]) == 60
+
+
 def test_waiting_requests_of_one_key_are_limited(
     server: ApiServer, http: httpx.Client, engine: RecordedEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,11 +1,11 @@
-"""Limits of responses that stay open and of large requests: each keeps memory for its client."""
+"""Limits of one key: responses that stay open, large requests, and threads."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Literal
 from weakref import WeakValueDictionary
 
@@ -21,9 +21,11 @@ MOST: dict[StreamKind, int] = {  # of one key or link
     "waiting requests": 1000,  # each keeps about 20 KiB
     "large requests": 16,  # a plan with 5,000 ranges keeps about 4 MiB
 }
+THREADS = 10  # of one key at the same time: a quarter of the pool, so that requests of others find a free one
 _RETRY_SECONDS = 10
 _CALLER = "clipengine.caller"
 _TURN = "clipengine.turn"
+_THREADS = "clipengine.threads"
 
 
 class OpenStreams:
@@ -32,6 +34,7 @@ class OpenStreams:
     def __init__(self) -> None:
         self._open: Counter[tuple[StreamKind, str]] = Counter()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # of keys with large requests
+        self._threads: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # of keys with requests
 
     @contextmanager
     def one_more(self, ident: str, kind: StreamKind) -> Iterator[None]:
@@ -54,6 +57,16 @@ class OpenStreams:
     def turn(self, ident: str) -> asyncio.Lock:
         """Return the lock that the large requests of a key hold while they use a thread."""
         return self._turns.setdefault(ident, asyncio.Lock())
+
+    def threads(self, credential: str) -> asyncio.Semaphore:
+        """Return the semaphore of the threads that requests with this key or session use."""
+        return self._threads.get(credential) or self._threads.setdefault(credential, asyncio.Semaphore(THREADS))
+
+
+def set_credential(scope: Scope, credential: str) -> None:
+    """Limit the threads that requests with this key or session use at the same time. It need not be valid."""
+    streams: OpenStreams = scope["app"].state.streams
+    scope[_THREADS] = streams.threads(credential)
 
 
 def set_caller(scope: Scope, ident: str) -> None:
@@ -83,10 +96,6 @@ def large_request(scope: Scope) -> Iterator[None]:
 
 @asynccontextmanager
 async def own_turn(scope: Scope) -> AsyncIterator[None]:
-    """Wait until no other large request of the caller uses a thread. Other requests do not wait."""
-    turn: asyncio.Lock | None = scope.get(_TURN)
-    if turn is None:
-        yield
-        return
-    async with turn:
+    """Wait for one of the caller's threads, with a large request until no other one of the caller uses a thread."""
+    async with scope.get(_TURN) or nullcontext(), scope.get(_THREADS) or nullcontext():
         yield

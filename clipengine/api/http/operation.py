@@ -30,7 +30,7 @@ from clipengine.api.http.access import PUBLIC, Action, Object, needed_scope, req
 from clipengine.api.http.auth import Credential, authorize, credential
 from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.former import FORMER_HEADERS, former_path, uses_former_name
-from clipengine.api.http.open_streams import LARGE_BYTES, large_request, own_turn, set_caller
+from clipengine.api.http.open_streams import LARGE_BYTES, large_request, own_turn, set_caller, set_credential
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.problems import problem
 from clipengine.api.http.rate_limit import RateLimiter
@@ -85,7 +85,7 @@ class Call(Generic[Q, B]):
         return tracing.current(otherwise=_caller(self.request))
 
     async def in_thread(self, work: Callable[..., T], *values: object) -> T:
-        """Run `work` in the thread pool. The large requests of a key take turns. For async handlers."""
+        """Run `work` in the thread pool, in one of the key's threads. For async handlers."""
         async with own_turn(self.request.scope):
             return await run_in_threadpool(work, *values)
 
@@ -313,12 +313,14 @@ class Resource:
 
     async def _perform(self, operation: Operation, request: Request) -> Response:
         given = credential(request)
+        set_credential(request.scope, given.text)
         if not operation.takes_json:
             return await self._call(operation, request, lambda: self._authorized(operation, request, given))
         # A body takes memory and time, so it is read only for a key that may send it.
-        key = await run_in_threadpool(
-            in_session, self._engine.ledger, lambda: self._authorized(operation, request, given)
-        )
+        async with own_turn(request.scope):
+            key = await run_in_threadpool(
+                in_session, self._engine.ledger, lambda: self._authorized(operation, request, given)
+            )
         text = await read_body(request, limit=operation.body.limit(self._engine.settings.server.max_body_bytes))
         if len(text) <= LARGE_BYTES and not operation.multiplies:
             return await self._call(operation, request, lambda: key, text)
