@@ -12,6 +12,8 @@ import pytest
 import clipengine
 from clipengine.api.routes.share_page import TEXTS
 from clipengine.errors import ClipEngineError, RequestError, StartupError
+from clipengine.objects.webhook import DISABLED_BY_REQUEST
+from clipengine.rules.rule import DISABLED_IN_SETTINGS
 from clipengine.work.upkeep.health import GOOD
 from tests.support.page_texts import CATALOGUES, WEB, catalogue
 
@@ -65,10 +67,11 @@ def used_texts() -> dict[str, str | None]:
 
 
 def server_texts() -> set[str]:
-    """Return the fixed texts of the API that the page shows: titles of errors, hints, details of checks."""
+    """Return the fixed texts of the API that the page shows: titles of errors, hints, details of checks, reasons."""
     shown = [error for error in _with_subclasses(ClipEngineError) if not issubclass(error, StartupError)]
     hints = {error.default_hint for error in shown if not issubclass(error, RequestError)}
-    return hints | {error.title for error in shown} | set(GOOD.values())
+    reasons = {DISABLED_BY_REQUEST, DISABLED_IN_SETTINGS}
+    return hints | {error.title for error in shown} | set(GOOD.values()) | reasons
 
 
 def _with_subclasses(error: type[ClipEngineError]) -> Iterator[type[ClipEngineError]]:

@@ -9,39 +9,19 @@ import hashlib
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from clipengine.clips.metadata import MAX_METADATA
-from clipengine.clips.texts.cues import clean_line
 from clipengine.errors import InvalidRequest, InvalidSignature
 from clipengine.ingest.event import Arrival, Body, Download, Reading, Request, validated
+from clipengine.ingest.markers import MarkerBody
 from clipengine.ingest.signatures import is_sent
 from clipengine.outbound.download import MAX_URL_CHARACTERS
-from clipengine.recordings.markers import MAX_ADDED, MAX_LABEL_CHARACTERS, MAX_SECONDS, Marker
+from clipengine.recordings.markers import MAX_ADDED
 from clipengine.timecode import rfc3339
 
 _Metadata = dict[Annotated[str, Field(min_length=1, max_length=100)], Annotated[str, Field(max_length=2000)]]
-
-
-class _Marker(Body):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    at_seconds: Annotated[float, Field(ge=0, le=MAX_SECONDS)] | None = None
-    time: AwareDatetime | None = None
-    seconds: Annotated[float, Field(ge=0, le=MAX_SECONDS)] = 0.0
-    label: Annotated[str, Field(max_length=MAX_LABEL_CHARACTERS)] = ""
-
-    @model_validator(mode="after")
-    def _has_one_place(self) -> _Marker:
-        if (self.at_seconds is None) == (self.time is None):
-            raise ValueError("a marker has either at_seconds or time")
-        return self
-
-    @property
-    def marker(self) -> Marker:
-        time = None if self.time is None else round(self.time.timestamp() * 1000)
-        return Marker(self.at_seconds, time, self.seconds, " ".join(clean_line(self.label).split()))
 
 
 class _Event(Body):
@@ -51,7 +31,7 @@ class _Event(Body):
     url: Annotated[str, Field(min_length=1, max_length=MAX_URL_CHARACTERS)] | None = None
     name: Annotated[str, Field(max_length=200)] | None = None
     started_at: AwareDatetime | None = None
-    markers: Annotated[tuple[_Marker, ...], Field(max_length=MAX_ADDED)] = ()
+    markers: Annotated[tuple[MarkerBody, ...], Field(max_length=MAX_ADDED)] = ()
     metadata: _Metadata = Field(default={}, max_length=MAX_METADATA - 1)  # and `started_at`
 
 

@@ -27,7 +27,16 @@ from clipengine.ledger.recordings import as_recording
 from clipengine.ledger.transcripts import Transcripts
 from clipengine.objects.webhook import DISABLED_BY_REQUEST, Origin
 from clipengine.row_format import ROW_FORMAT
-from clipengine.rules.rule import MAX_RULES, ConfiguredRule, Rule, RuleConditions, RuleSpec, Trigger, contains_one
+from clipengine.rules.rule import (
+    DISABLED_IN_SETTINGS,
+    MAX_RULES,
+    ConfiguredRule,
+    Rule,
+    RuleConditions,
+    RuleSpec,
+    Trigger,
+    contains_one,
+)
 from clipengine.timecode import now_ms
 
 _EVENTS_AT_ONCE = 500
@@ -41,7 +50,6 @@ _TRIGGERED: dict[str, tuple[Trigger, ...]] = {
 }
 _CURSOR = "rules_seq"  # in `meta`: the number of the last event that was read
 _TURN = "rules"
-_DISABLED_IN_SETTINGS = "disabled in the settings"
 _LAST_READ = f"(SELECT CAST(value AS BIGINT) FROM meta WHERE name = '{_CURSOR}')"
 _IS_DUE = f"""SELECT 1 WHERE EXISTS (SELECT 1 FROM rules)
     AND EXISTS (SELECT 1 FROM events WHERE seq > {_LAST_READ})
@@ -170,12 +178,12 @@ class Rules:
             rule_id, is_new = row["rule_id"], row["removed_at"] is not None
             if is_new:
                 _check_name(wanted.name, self.all())
-                self._change(rule_id, {"removed_at": None, "stopped_reason": _DISABLED_IN_SETTINGS})
+                self._change(rule_id, {"removed_at": None, "stopped_reason": DISABLED_IN_SETTINGS})
             self.update(rule_id, spec=spec)
         rule = self.get(rule_id)
         if not wanted.enabled and (rule.enabled or is_new):
-            self._change(rule_id, {"enabled": False, "stopped_reason": _DISABLED_IN_SETTINGS})
-        elif wanted.enabled and rule.stopped_reason == _DISABLED_IN_SETTINGS:
+            self._change(rule_id, {"enabled": False, "stopped_reason": DISABLED_IN_SETTINGS})
+        elif wanted.enabled and rule.stopped_reason == DISABLED_IN_SETTINGS:
             self.update(rule_id, enabled=True)
 
     def _remove(self, rule_id: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from clipengine.ledger.database.database import Database
 from clipengine.objects.webhook import DISABLED_BY_REQUEST
 from clipengine.row_format import FIRST_FORMAT, ROW_FORMAT
+from clipengine.rules.rule import DISABLED_IN_SETTINGS
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class QueueStats:
     deliveries_pending: int
     oldest_delivery: int | None
     removals_pending: int
+    rules_stopped: int
     file_bytes: int
     wal_bytes: int
 
@@ -62,6 +64,10 @@ _DELIVERIES = (
     f"(SELECT webhook_id FROM endpoints WHERE disabled_reason = '{DISABLED_BY_REQUEST}')"
 )
 _REMOVALS = "SELECT COUNT(*) FROM removals"  # includes objects that are deleted a second time
+_STOPPED = (  # by the engine, after failures in a row
+    "SELECT COUNT(*) FROM rules WHERE NOT enabled AND removed_at IS NULL "
+    f"AND stopped_reason NOT IN ('{DISABLED_BY_REQUEST}', '{DISABLED_IN_SETTINGS}')"
+)
 _CUTTING = "SELECT owner, COUNT(*) FROM clips WHERE state = 'cutting' GROUP BY owner"
 _ENDED = (
     f"SELECT created_at / {_HOUR_MS}, SUM(CASE WHEN type = 'clip.ready' THEN 1 ELSE 0 END), COUNT(*) FROM events "
@@ -98,6 +104,7 @@ class Stats:
                 deliveries_pending=pending,
                 oldest_delivery=oldest_delivery,
                 removals_pending=database.run(_REMOVALS)[0][0],
+                rules_stopped=database.run(_STOPPED)[0][0],
                 file_bytes=file_bytes,
                 wal_bytes=wal_bytes,
             )

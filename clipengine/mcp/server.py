@@ -37,7 +37,8 @@ from clipengine.api.http.access import Action, Object
 from clipengine.api.http.validation import listing, validate_body
 from clipengine.client import ApiError, AsyncClient, ClientError
 from clipengine.errors import RequestError
-from clipengine.mcp.tools import TOOLS, Tool
+from clipengine.mcp.tool import Tool
+from clipengine.mcp.tools import TOOLS
 
 log = logging.getLogger(__name__)
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from clipengine.api.http.access import Action, Object
+from clipengine.api.http.access import Object
 from clipengine.client import AsyncClient, ClientError
 from clipengine.clips.edit import MAX_PARTS
 from clipengine.clips.options.caption_style import CaptionStyle
@@ -21,31 +19,23 @@ from clipengine.clips.options.snap import Snap
 from clipengine.clips.options.without import MAX_REMOVED, KeptRange, Removable
 from clipengine.clips.spec import OnTimeout
 from clipengine.clips.suggested import MAX_SUGGESTIONS, Source
+from clipengine.mcp.rule_tools import RULE_TOOLS
+from clipengine.mcp.tool import Arguments, Id, ListArguments, Tool, as_json
 from clipengine.objects.base import RecordingStatus, Status
 
 _MAX_WAIT = 600
 _MAX_CUES = 500
 
-Id = Annotated[str, Field(min_length=1, max_length=200)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _TIME = "By the recording's clock, if it has one (`started_at`): 2025-04-05T11:00:00+02:00."
 
 
-class _Arguments(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _List(_Arguments):
-    limit: int = Field(default=20, ge=1, le=100)
-    cursor: str | None = Field(default=None, description="`next_cursor` of the previous page.")
-
-
-class ListRecordings(_List):
+class ListRecordings(ListArguments):
     status: RecordingStatus | None = None
     name: str | None = Field(default=None, max_length=200, description="Exact name.")
 
 
-class ListClips(_List):
+class ListClips(ListArguments):
     status: Status | None = None
     recording_id: Id | None = None
     label: str | None = Field(default=None, max_length=200, description="Exact label.")
@@ -54,50 +44,50 @@ class ListClips(_List):
     )
 
 
-class GetRecording(_Arguments):
+class GetRecording(Arguments):
     recording_id: Id
 
 
-class SearchTranscripts(_Arguments):
+class SearchTranscripts(Arguments):
     query: str = Field(min_length=1, max_length=200, description='Words; "two words" as a phrase, bud* as a beginning.')
     recording_id: Id | None = Field(default=None, description="Only this recording; needs language.")
     language: str | None = Field(default=None, description="BCP 47 tag of the transcript, such as en.")
     limit: int = Field(default=20, ge=1, le=100)
 
 
-class GetTranscript(_Arguments):
+class GetTranscript(Arguments):
     recording_id: Id
     language: str | None = Field(default=None, description="Omit to list the languages.")
     start_seconds: Seconds = 0
     end_seconds: Seconds | None = None
 
 
-class SuggestMoments(_Arguments):
+class SuggestMoments(Arguments):
     recording_id: Id
     language: str | None = Field(default=None, description="BCP 47 tag of the transcript. Default: the first one.")
     limit: int = Field(default=10, ge=1, le=MAX_SUGGESTIONS)
     source: Source = Field(default="local", description="`url`: the language model of the server's settings.")
 
 
-class GetFrame(_Arguments):
+class GetFrame(Arguments):
     recording_id: Id
     at_seconds: Seconds
     width: int = Field(default=640, ge=16, le=1920)
 
 
-class Part(_Arguments):
+class Part(Arguments):
     start_seconds: Seconds
     end_seconds: Seconds
     recording_id: Id | None = Field(default=None, description="Default: the recording of the clip.")
 
 
-class Subtitles(_Arguments):
+class Subtitles(Arguments):
     mode: Literal["keep", "burn", "none"] = "keep"
     language: str | None = Field(default=None, description="BCP 47 tag of one transcript.")
     style: CaptionStyle | None = Field(default=None, description="How `burn` draws them: `word` marks spoken words.")
 
 
-class PlanClip(_Arguments):
+class PlanClip(Arguments):
     recording_id: Id
     start_seconds: Seconds | None = None
     end_seconds: Seconds | None = Field(default=None, description="End of the clip, exclusive.")
@@ -141,7 +131,7 @@ class CreateClip(PlanClip):
     wait_seconds: int = Field(default=120, ge=0, le=_MAX_WAIT, description="Return after this time at the latest.")
 
 
-class CreateClipsByTime(_Arguments):
+class CreateClipsByTime(Arguments):
     series: list[str] = Field(min_length=1, max_length=20, description="Cameras or programmes: one clip of each.")
     start_time: str = Field(description="2025-04-05T11:00:00+02:00")
     end_time: str
@@ -149,17 +139,17 @@ class CreateClipsByTime(_Arguments):
     on_timeout: _OnTimeout = None
 
 
-class WaitForClip(_Arguments):
+class WaitForClip(Arguments):
     clip_id: Id
     wait_seconds: int = Field(default=120, ge=0, le=_MAX_WAIT)
 
 
-class ShareClip(_Arguments):
+class ShareClip(Arguments):
     clip_id: Id
     expires_at: str | None = Field(default=None, description="RFC 3339 time, such as 2030-01-31T12:00:00Z.")
 
 
-class MakeVariants(_Arguments):
+class MakeVariants(Arguments):
     clip_ids: list[Id] = Field(min_length=1, max_length=100, description="Complete clips.")
     output: Output | None = Field(default=None, description="Changes, merged with the options of each clip.")
     subtitles: Subtitles | None = None
@@ -167,30 +157,15 @@ class MakeVariants(_Arguments):
     dry_run: bool = Field(default=True, description="Only say what would be made. Give false to make it.")
 
 
-class Transcribe(_Arguments):
+class Transcribe(Arguments):
     recording_id: Id
     language: str | None = Field(default=None, description="BCP 47 tag of the spoken language. Default: detected.")
     wait_seconds: int = Field(default=120, ge=0, le=_MAX_WAIT, description="Return after this time at the latest.")
 
 
-class WaitForTranscript(_Arguments):
+class WaitForTranscript(Arguments):
     transcript_id: Id
     wait_seconds: int = Field(default=120, ge=0, le=_MAX_WAIT)
-
-
-@dataclass(frozen=True)
-class Tool:
-    """A tool. `run` calls the engine with validated `arguments` and returns a JSON value, or a JPEG as bytes.
-
-    A key may use it if it may do `action` with `object`.
-    """
-
-    name: str
-    description: str
-    arguments: type[BaseModel]
-    run: Callable[[AsyncClient, Any], Awaitable[str | bytes]]
-    object: Object
-    action: Action = "read"
 
 
 async def _list_recordings(client: AsyncClient, given: ListRecordings) -> Any:
@@ -198,7 +173,7 @@ async def _list_recordings(client: AsyncClient, given: ListRecordings) -> Any:
     return {"data": [each.raw for each in page.data], "next_cursor": page.next_cursor}
 
 
-async def _get_recording(client: AsyncClient, given: GetRecording) -> Any:
+async def _get(client: AsyncClient, given: GetRecording) -> Any:
     return (await client.recordings.get(given.recording_id)).raw
 
 
@@ -288,34 +263,25 @@ async def _variants(client: AsyncClient, given: MakeVariants) -> Any:
     return (await client.clips.variants(changes, clip_ids=given.clip_ids)).raw
 
 
-def _json(call: Callable[[AsyncClient, Any], Awaitable[Any]]) -> Callable[[AsyncClient, Any], Awaitable[str]]:
-    """Return a call whose result is written as JSON."""
-
-    async def run(client: AsyncClient, given: Any) -> str:
-        return json.dumps(await call(client, given), ensure_ascii=False)
-
-    return run
-
-
 _RECORDINGS, _CLIPS = Object("recordings"), Object("clips")
 
 TOOLS = (
-    Tool("list_recordings", "List recordings, newest first.", ListRecordings, _json(_list_recordings), _RECORDINGS),
-    Tool("get_recording", "Get a recording: length, tracks, status.", GetRecording, _json(_get_recording), _RECORDINGS),
-    Tool("search_transcripts", "Find what was said, with its times.", SearchTranscripts, _json(_search), _RECORDINGS),
-    Tool("get_transcript", "Get the text of a recording with times.", GetTranscript, _json(_transcript), _RECORDINGS),
+    Tool("list_recordings", "List recordings, newest first.", ListRecordings, as_json(_list_recordings), _RECORDINGS),
+    Tool("get_recording", "Get a recording: length, tracks, status.", GetRecording, as_json(_get), _RECORDINGS),
+    Tool("search_transcripts", "Find what was said, with its times.", SearchTranscripts, as_json(_search), _RECORDINGS),
+    Tool("get_transcript", "Get the text of a recording with times.", GetTranscript, as_json(_transcript), _RECORDINGS),
     Tool(
         "suggest_moments",
         "Find ranges of 15 to 90 s that may be worth a clip, with a reason each, in the transcript of a recording.",
         SuggestMoments,
-        _json(_suggest),
+        as_json(_suggest),
         _RECORDINGS,
     ),
     Tool(
         "transcribe_recording",
         "Make the transcript of a recording that has none.",
         Transcribe,
-        _json(_transcribe),
+        as_json(_transcribe),
         _RECORDINGS,
         "write",
     ),
@@ -323,7 +289,7 @@ TOOLS = (
         "wait_for_transcript",
         "Get the state of a transcription, when it has ended or after a time.",
         WaitForTranscript,
-        _json(_wait_for_transcript),
+        as_json(_wait_for_transcript),
         Object("transcriptions"),
     ),
     Tool("get_frame", "See the picture of a recording at a time.", GetFrame, _frame, _RECORDINGS),
@@ -331,17 +297,17 @@ TOOLS = (
         "plan_clip",
         "Say what a clip would be, without making it: its exact range, size and time.",
         PlanClip,
-        _json(_plan),
+        as_json(_plan),
         _RECORDINGS,
     ),
-    Tool("list_clips", "List clips, newest first.", ListClips, _json(_list_clips), _CLIPS),
-    Tool("wait_for_clip", "Get a clip, when it is ready or after a time.", WaitForClip, _json(_wait), _CLIPS),
-    Tool("create_clip", "Cut an exact clip out of a recording.", CreateClip, _json(_create), _RECORDINGS, "write"),
+    Tool("list_clips", "List clips, newest first.", ListClips, as_json(_list_clips), _CLIPS),
+    Tool("wait_for_clip", "Get a clip, when it is ready or after a time.", WaitForClip, as_json(_wait), _CLIPS),
+    Tool("create_clip", "Cut an exact clip out of a recording.", CreateClip, as_json(_create), _RECORDINGS, "write"),
     Tool(
         "create_clips_by_time",
         "Cut the same range of the time of day out of the recordings of several cameras.",
         CreateClipsByTime,
-        _json(_by_time),
+        as_json(_by_time),
         _RECORDINGS,
         "write",
     ),
@@ -350,7 +316,7 @@ TOOLS = (
         "Make a variant of each of several clips, such as a vertical one. Tells what it would make unless dry_run is "
         "false.",
         MakeVariants,
-        _json(_variants),
+        as_json(_variants),
         _CLIPS,
         "write",
     ),
@@ -358,8 +324,9 @@ TOOLS = (
         "share_clip",
         "Create a link that shows a finished clip to anyone who has it.",
         ShareClip,
-        _json(_share),
+        as_json(_share),
         _CLIPS,
         "write",
     ),
+    *RULE_TOOLS,
 )

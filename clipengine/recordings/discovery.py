@@ -16,6 +16,7 @@ _VIDEO_SUFFIXES |= {".mpg", ".mts", ".mxf", ".ogv", ".ts", ".webm", ".wmv"}
 _AUDIO_SUFFIXES = {".aac", ".ac3", ".aiff", ".amr", ".caf", ".eac3", ".flac", ".m4a", ".m4b", ".mka", ".mp3", ".oga"}
 _AUDIO_SUFFIXES |= {".ogg", ".opus", ".w64", ".wav", ".wma"}
 _TEXT_SUFFIXES = {".srt", ".vtt"}
+_MARKERS_ENDING = ".markers.json"
 _PLAYLIST_SUFFIXES = {".m3u8", ".m3u"}
 _SUFFIXES = _VIDEO_SUFFIXES | _AUDIO_SUFFIXES
 _AGORA_VIDEO, _AGORA_AUDIO = "__uid_e_video.m3u8", "__uid_e_audio.m3u8"
@@ -73,9 +74,16 @@ def may_be_piece(key: str) -> bool:
 
 
 def is_sidecar(key: str) -> bool:
-    """Return True if the object may be a transcript beside a recording."""
+    """Return True if the object may be a transcript or a file of markers beside a recording."""
     path = PurePosixPath(key)
-    return path.suffix.lower() in _TEXT_SUFFIXES and not is_of_clip(key) and not path.name.startswith(".")
+    if path.suffix.lower() not in _TEXT_SUFFIXES and not is_marker_file(key):
+        return False
+    return not is_of_clip(key) and not path.name.startswith(".")
+
+
+def is_marker_file(key: str) -> bool:
+    """Return True if the object is named like the markers of a recording, as `talk.markers.json`."""
+    return key.lower().endswith(_MARKERS_ENDING)
 
 
 def sidecar_prefix(recording_key: str) -> str:

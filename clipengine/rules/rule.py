@@ -25,6 +25,7 @@ MAX_CLIPS = 200  # that a rule makes of one recording
 MAX_OPTION_BYTES = 1 << 20  # of the JSON of all these clips: each has a copy of the rule's options
 MAX_WORDS = 50
 MAX_AROUND_SECONDS = 600
+DISABLED_IN_SETTINGS = "disabled in the settings"  # `stopped_reason` of a rule with `enabled = false`
 _MAX_SECONDS = 604_800
 _MAX_NAME = 100
 

@@ -20,6 +20,7 @@ const NAV_LINKS = [
   {address: "#/recordings", text: t("Recordings"), image: "camera"},
   {address: "#/clips", text: t("Clips"), image: "clips"},
   {address: "#/webhooks", text: t("Webhooks"), image: "hooks", scope: "admin"},
+  {address: "#/rules", text: t("Rules"), image: "loop", scope: "admin"},
   {address: "#/system", text: t("System"), image: "server"},
 ];
 
@@ -35,6 +36,7 @@ const main = byId("main");
 // The lists are part of the page's first paint; the modules of the other views are loaded after it.
 const LATER = {
   recording: () => import("./views/recording.js"),
+  rules: () => import("./views/rules.js"),
   system: () => import("./views/system.js"),
   webhooks: () => import("./views/webhooks.js"),
 };
@@ -44,6 +46,8 @@ route("/recordings/:id", later(LATER.recording, "showRecording"));
 route("/clips", showClips);
 route("/webhooks", later(LATER.webhooks, "showWebhooks"));
 route("/webhooks/:id", later(LATER.webhooks, "showWebhook"));
+route("/rules", later(LATER.rules, "showRules"));
+route("/rules/:id", later(LATER.rules, "showRule"));
 route("/system", later(LATER.system, "showSystem"));
 
 /**

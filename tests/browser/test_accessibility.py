@@ -72,6 +72,7 @@ def test_every_screen_is_accessible(
             ("recordings", "Recordings"),
             ("clips", "Clips"),
             ("webhooks", "Webhooks"),
+            ("rules", "Rules"),
             ("system", "System"),
         ):
             page.goto(f"{server.url}/#/{address}")
@@ -137,6 +138,8 @@ def test_every_dialog_is_accessible_by_keyboard(
         check(dialog.get_by_role("button", name="Share"), "Share")
         page.goto(f"{server.url}/#/webhooks")
         check(page.get_by_role("button", name="Add webhook").first, "webhook")
+        page.goto(f"{server.url}/#/rules")
+        check(page.get_by_role("button", name="Add rule"), "Add rule")
         page.goto(f"{server.url}/#/system?tab=keys")
         check(page.get_by_role("button", name="Create key"), "Create key")
         page.goto(f"{server.url}/#/recordings/{recording.recording_id}")

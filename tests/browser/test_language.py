@@ -75,6 +75,7 @@ def test_every_screen_is_german_and_accessible(
             ("recordings", "Aufnahmen"),
             ("clips", "Clips"),
             ("webhooks", "Webhooks"),
+            ("rules", "Regeln"),
             ("system", "System"),
         ):
             page.goto(f"{server.url}/#/{address}")

@@ -37,7 +37,7 @@ def test_unknown_address_is_reported_with_a_link_to_the_recordings(browser: Any,
             page.get_by_role("heading", name="Webhooks", exact=True).wait_for()
 
 
-@pytest.mark.parametrize("kind", ["recordings", "webhooks"])
+@pytest.mark.parametrize("kind", ["recordings", "webhooks", "rules"])
 def test_missing_resource_is_reported_readably(browser: Any, server: RunningServer, kind: str) -> None:
     with opened(browser, server, expected=f"404.*/v1/{kind}/nothing") as page:
         page.goto(f"{server.url}/#/{kind}/nothing")

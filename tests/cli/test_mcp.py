@@ -115,7 +115,7 @@ def test_agent_finds_a_moment_and_shares_its_clip(
         async with session(server, server.key, transport) as agent:
             assert agent.agent.server_info is not None
             assert agent.agent.server_info.name == "clipengine"
-            assert len(await agent.tools()) == 15
+            assert len(await agent.tools()) == 19
             (listed,) = (await agent.call("list_recordings"))["data"]
             (hit,) = await agent.call("search_transcripts", query="budget")
             assert hit["recording_id"] == listed["recording_id"] == recording_id
@@ -176,7 +176,7 @@ def test_key_without_the_scope_write_gets_reading_tools_only(server: RunningServ
             with pytest.raises(MCPError, match="may not use it"):
                 await agent.call("share_clip", clip_id="clip_x")
         async with session(server, server.key, "stdio", "--read-only") as careful:
-            assert await careful.tools() == READING
+            assert await careful.tools() == READING | {"list_rules", "try_rule"}
 
     run(work)
 
@@ -193,6 +193,28 @@ READING = {
     "wait_for_clip",
     "wait_for_transcript",
 }
+
+
+@one
+def test_agent_tries_creates_and_deletes_a_rule(server: RunningServer, recording_id: str, transport: Transport) -> None:
+    async def work() -> None:
+        async with session(server, server.key, transport) as agent:
+            rule = {"ranges": {"kind": "first", "seconds": 1.0}, "clip": {"tags": ["agent"]}, "when": {"tag": "none"}}
+            tried = await agent.call("try_rule", recording_id=recording_id, **rule)
+            assert [each["body"]["tags"] for each in tried["data"]] == [["agent"]]
+            assert not tried["matches"]
+            made = await agent.call("create_rule", name="Openings", **rule)
+            assert (await agent.call("list_rules"))["data"] == [made]
+            assert (await agent.call("list_rules", rule_id=made["rule_id"]))["data"] == []
+            assert await agent.call("try_rule", recording_id=recording_id, rule_id=made["rule_id"]) == tried
+            disabled = await agent.call("change_rule", rule_id=made["rule_id"], action="disable")
+            assert disabled["stopped_reason"] == "disabled by request"
+            assert "rule_id or ranges" in await agent.fails("try_rule", recording_id=recording_id)
+            assert "/ranges" in await agent.fails("create_rule", name="x", ranges={"kind": "first"})
+            await agent.call("change_rule", rule_id=made["rule_id"], action="delete")
+            assert (await agent.call("list_rules"))["data"] == []
+
+    run(work)
 
 
 @one

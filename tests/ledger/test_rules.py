@@ -364,11 +364,13 @@ def test_rule_stops_after_failures_in_a_row(engine: Engine, open_ledger: Open) -
     assert (found.enabled, found.failed) == (False, 3)
     assert found.stopped_reason == "2 clips failed in a row, the last with encoder_failed"
     assert ledger.events.after(0)[-1].type == "rule.stopped"
+    assert ledger.stats.read().rules_stopped == 1
     complete(ledger, "later.mp4")
     stopping.work()
     assert "later.mp4 1" not in stopping.made()
     again = ledger.rules.update(rule.rule_id, enabled=True)
     assert (again.stopped_reason, again.failures_in_row) == (None, 0)
+    assert ledger.stats.read().rules_stopped == 0
     stopping.work()
     assert "later.mp4 1" not in stopping.made()
 

@@ -10,6 +10,8 @@ import pytest
 
 from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES
+from clipengine.errors import InvalidRequest
+from clipengine.ingest.markers import MAX_FILE_BYTES, markers_of_file
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.recordings.discovery import belongs_to, is_recording, is_sidecar
 from clipengine.recordings.recording import Recording
@@ -68,6 +70,71 @@ def test_unusable_sidecars_are_logged_and_the_others_are_used(
     assert found(engine, recording) == {"en": ("sidecar", "good")}
     assert "talk.de.vtt is not used: the file does not begin with the line WEBVTT" in caplog.text
     assert "talk.fr.vtt is not used: it has more than 2097152 bytes" in caplog.text
+
+
+def test_markers_beside_a_recording_are_read_once_and_make_rules_act(engine: RecordedEngine) -> None:
+    file = b'{"markers": [{"at_seconds": 3.5, "label": "goal"}, {"at_seconds": 1, "seconds": 2}]}'
+    drop(engine, "in/talk.markers.json", file)
+    drop(engine, "in/talk.part2.markers.json", b'{"markers": [{"at_seconds": 9}]}')
+    recording = engine.make_recording("in/talk.mp4")
+    sidecars = Sidecars(engine.ledger, engine.store)
+    for _ in range(2):
+        sidecars.attach_all(recording)
+    markers = engine.ledger.markers.list(recording.recording_id)
+    assert {(each.at_seconds, each.seconds, each.label) for each in markers} == {(3.5, 0, "goal"), (1, 2, "")}
+    assert [each.type for each in engine.ledger.events.after(0)].count("marker.added") == 1
+    assert not is_recording("in/talk.markers.json", everything=True)
+    assert not belongs_to("in/talk.json", "in/talk.mp4")
+
+
+def test_watch_reads_markers_that_appear_later(engine: RecordedEngine) -> None:
+    recording = engine.make_recording("in/h_01/talk.mp4")
+    with watching(engine):
+        drop(engine, "in/h_01/talk.markers.json", b'{"markers": [{"at_seconds": 3.5}]}')
+        until(lambda: len(engine.ledger.markers.list(recording.recording_id)) == 1)
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        (b"x" * (MAX_FILE_BYTES + 1), "it has more than 262144 bytes"),
+        (b'{"markers": [' + b'{"at_seconds": 1},' * 1000 + b'{"at_seconds": 1}]}', "has more than 1000 members"),
+        (b'{"markers": [{"at_seconds": 1, "label": [[' + b"]]}]}", "nested deeper than 3 levels"),
+        (b"{" * 50_000, "nested deeper than 3 levels"),
+        (b'""' * 20_001, "has more than 20000 strings, brackets and commas"),
+        (b'{"markers": [{"at_seconds": 1, "label": "' + b"x" * 201 + b'"}]}', "at most 200 characters"),
+        (b'{"markers": [{"at_seconds": 604801}]}', "/markers/0/at_seconds"),
+        (b'{"markers": [{"at_seconds": -1}]}', "/markers/0/at_seconds"),
+        (b'{"markers": [{"at_seconds": 1e999}]}', "/markers/0/at_seconds"),
+        (b'{"markers": [{"at_seconds": NaN}]}', "it is not JSON in UTF-8"),
+        (b'{"markers": [{"at_seconds": ' + b"9" * 5000 + b"}]}", "it is not JSON in UTF-8"),
+        (b'{"markers": [{"at_seconds": 1, "time": "2026-01-01T00:00:00Z"}]}', "either at_seconds or time"),
+        (b'{"markers": [{"time": "2026-01-01T00:00:00"}]}', "/markers/0/time"),
+        (b'{"markers": [{"at_seconds": 1, "label": "\\ud800"}]}', "/markers/0/label"),
+        (b'{"markers": [{}]}', "either at_seconds or time"),
+        (b'{"marks": []}', "/markers"),
+        (b"[]", "it is not a list of markers"),
+        (b"\xff", "it is not JSON in UTF-8"),
+    ],
+)
+def test_file_of_markers_beyond_a_limit_is_not_used(
+    engine: RecordedEngine, caplog: pytest.LogCaptureFixture, file: bytes, reason: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        markers_of_file(file)
+    assert reason in refused.value.message
+    drop(engine, "in/talk.markers.json", file)
+    recording = engine.make_recording("in/talk.mp4")
+    with caplog.at_level(logging.WARNING):
+        Sidecars(engine.ledger, engine.store).attach_all(recording)
+    assert "talk.markers.json is not used" in caplog.text
+    assert engine.ledger.markers.list(recording.recording_id) == []
+
+
+def test_nul_and_controls_in_labels_of_markers_are_cleaned() -> None:
+    (marker,) = markers_of_file(b'\xef\xbb\xbf{"markers": [{"at_seconds": 1, "label": " a\\u0000\\n\\u202eb "}]}')
+    assert "\0" not in marker.label
+    assert marker.label.isprintable() or "\ufffd" in marker.label
 
 
 def test_uploaded_transcript_is_not_replaced_by_a_sidecar(engine: RecordedEngine) -> None:

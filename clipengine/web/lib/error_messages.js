@@ -10,6 +10,7 @@ const MESSAGES = {
   recording_not_found: missing(t("This recording does not exist.")),
   clip_not_found: missing(t("This clip does not exist.")),
   webhook_not_found: missing(t("This webhook does not exist.")),
+  rule_not_found: missing(t("This rule does not exist.")),
   share_not_found: missing(t("This link was revoked already.")),
   delivery_not_found: missing(t("This delivery does not exist.")),
   not_found: missing(t("Nothing was found here.")),

@@ -186,6 +186,7 @@ class _Gauges:
         yield _gauge("outbox", "Webhook deliveries that are pending", stats.deliveries_pending)
         yield _gauge("outbox_oldest_seconds", "Age of the oldest pending delivery", age_seconds(stats.oldest_delivery))
         yield _gauge("removals_pending", "Objects that must still be deleted", stats.removals_pending)
+        yield _gauge("rules_stopped", "Rules that the engine has disabled after failures in a row", stats.rules_stopped)
         yield _gauge("ledger_bytes", "Size of the ledger file", stats.file_bytes)
         yield _gauge("ledger_wal_bytes", "Size of the write-ahead log of the ledger", stats.wal_bytes)
 

@@ -45,6 +45,7 @@ declare global {
   type Session = { name: string; scopes: Scope[] };
   type Scope = Schemas["CreateKey"]["scopes"] extends (infer S)[] | undefined ? S : never;
 
+  type Batch = Schemas["BatchObject"];
   type Clip = Schemas["ClipObject"];
   type ClipEngineError = Schemas["ErrorObject"];
   type ClipPart = Schemas["PartObject"];
@@ -61,6 +62,7 @@ declare global {
   type ProxyDescription = Schemas["ProxyObject"];
   type QueuePlace = Schemas["QueuePlaceObject"];
   type Recording = Schemas["RecordingObject"];
+  type Rule = Schemas["RuleObject"];
   type SearchHit = Schemas["SearchHitObject"];
   type SegmentList = Schemas["SegmentsObject"];
   type Share = Schemas["ShareObject"];
@@ -71,6 +73,7 @@ declare global {
   type Suggestions = Schemas["SuggestionsObject"];
   type Transcription = Schemas["TranscriptionObject"];
   type TranscriptObject = Schemas["TranscriptObject"];
+  type TriedRule = Schemas["TriedRuleObject"];
   type Video = Schemas["VideoObject"];
   type Watermark = Schemas["WatermarkObject"];
   type Webhook = Schemas["WebhookObject"];
