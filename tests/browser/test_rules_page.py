@@ -29,7 +29,7 @@ def test_rule_is_tried_added_stopped_enabled_edited_and_deleted(
         dialog.get_by_label("Ranges").select_option("first")
         dialog.get_by_label("Label, such as").fill("$unknown")
         dialog.get_by_role("button", name="Add").click()
-        dialog.get_by_role("alert").filter(has_text="unknown").wait_for()
+        dialog.get_by_role("alert").filter(has_text="label").wait_for()
         dialog.get_by_label("Label, such as").fill("")
         dialog.get_by_label("Seconds", exact=True).fill("1.5")
         dialog.get_by_role("button", name="Try…").click()

@@ -14,28 +14,45 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.outage
 
-RULES = '[{name = "Start", ranges = {kind = "first", seconds = 1.5}, clip = {label = "$name", profile = "default"}}]'
+POINTS = ("expanding", "expanded", "made")
+RANGES = {
+    "recording.complete": '{kind = "first", seconds = 1.5}',
+    "transcript.ready": '{kind = "words", words = ["price"], after = 0.5}',
+    "marker.added": '{kind = "markers", after = 1.5}',
+}
+SIDECARS = {
+    "meeting.en.vtt": "WEBVTT\n\n00:01.000 --> 00:02.500\nThe price is high.\n",
+    "meeting.markers.json": '{"markers": [{"at_seconds": 1, "label": "goal"}]}',
+}
 
 
-@pytest.mark.parametrize("point", ["expanding", "expanded", "made"])
-def test_clip_of_a_rule_is_made_once_although_the_engine_is_killed(point: str, film: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("event", RANGES)
+def test_clip_of_a_rule_is_made_once_although_engines_are_killed_in_each_state(
+    event: str, film: Path, tmp_path: Path
+) -> None:
     data = tmp_path / "data"
-    with running_server(data, env={"CLIPENGINE_RULES": RULES, "CLIPENGINE_FAULT": f"{point}:kill9"}) as server:
-        target = data / "store" / "h_01" / "meeting.mp4"
-        target.parent.mkdir(parents=True)
-        shutil.copy(film, target)
-        with server.client() as api:
-            recording_id = api.recordings.add("h_01/meeting.mp4").recording_id
+    rule = f'{{name = "Start", when = {{event = "{event}"}}, ranges = {RANGES[event]}, clip = {{label = "$name"}}}}'
+    env = {"CLIPENGINE_RULES": f"[{rule}]"}
+    folder = data / "store" / "h_01"
+    folder.mkdir(parents=True)
+    shutil.copy(film, folder / "meeting.mp4")
+    for name, text in SIDECARS.items():
+        (folder / name).write_text(text)
+    for point in POINTS:
+        with running_server(data, env={**env, "CLIPENGINE_FAULT": f"{point}:kill9"}) as server:
+            if point == POINTS[0]:
+                with server.client() as api:
+                    recording_id = api.recordings.add("h_01/meeting.mp4").recording_id
             assert server.process.wait(300) == -signal.SIGKILL
-    with running_server(data, env={"CLIPENGINE_RULES": RULES}) as server:
+    with running_server(data, env=env) as server:
         with server.client() as api:
-            (rule,) = api.rules.list().data
-            until(lambda: any(batch.state == "complete" for batch in api.rules.batches(rule.rule_id).data), 300)
-            (batch,) = api.rules.batches(rule.rule_id).data
+            (found,) = api.rules.list().data
+            until(lambda: any(batch.state == "complete" for batch in api.rules.batches(found.rule_id).data), 300)
+            (batch,) = api.rules.batches(found.rule_id).data
             (clip,) = api.clips.each()
             clip = api.clips.wait(clip.clip_id, timeout=300)
             assert (clip.status, clip.label, clip.recording_id) == ("complete", "meeting", recording_id)
             assert [item["clip_id"] for item in batch.items] == [clip.clip_id]
-            assert api.rules.get(rule.rule_id).made == 1
+            assert api.rules.get(found.rule_id).made == 1
         server.stop()
     assert [clip.label for clip in check_invariants(data)] == ["meeting"]

@@ -80,6 +80,25 @@ def repeat_events(ledger: Ledger, times: int = 1, *, after: int = 0) -> None:
         ledger.database.insert_many(insert, again)
 
 
+CUES = [Cue(0, 2_000, "The price is high."), Cue(2_000, 5_000, "So it is.")]
+WORDS = {"kind": "words", "words": ["price"]}
+MARKED = {"kind": "markers", "before": 2, "after": 3}
+TRIGGERS = {"recording.complete": {"kind": "all"}, "transcript.ready": WORDS, "marker.added": MARKED}
+
+
+def rules_of_all_triggers(engine: Engine) -> list[Rule]:
+    """Add a rule for each trigger, which makes one clip of a recording."""
+    return [
+        engine.rule(event, when={"event": event}, ranges=ranges, clip={"label": f"$name {event}"})
+        for event, ranges in TRIGGERS.items()
+    ]
+
+
+def say_and_mark(ledger: Ledger, recording_id: str) -> None:
+    ledger.transcripts.put(recording_id, "en", CUES)
+    ledger.markers.add(recording_id, [Marker(10, None, 0, "goal")])
+
+
 def test_rule_acts_once_on_what_is_complete_after_it_was_made(engine: Engine) -> None:
     ledger = engine.ledger
     complete(ledger, "before.mp4")
@@ -112,21 +131,24 @@ def test_same_content_that_is_registered_again_makes_nothing_but_new_content_doe
 
 @pytest.mark.exhaustive
 def test_many_events_that_come_twice_make_each_clip_once(engine: Engine) -> None:
-    """The cursor reads 500 events at a time."""
+    """The cursor reads 500 events at a time, and each event with markers alone."""
     ledger = engine.ledger
-    engine.rule()
+    rules_of_all_triggers(engine)
     for number in range(5):
         complete(ledger, f"{number}.mp4")
-    repeat_events(ledger, 2_000)
+    say_and_mark(ledger, complete(ledger, "5.mp4"))
+    repeat_events(ledger, 10_000 // len(ledger.events.after(0)) + 1)
     engine.work()
-    assert engine.made() == [f"{number}.mp4 1" for number in range(5)]
+    assert engine.made() == sorted(
+        [*(f"{number}.mp4 recording.complete" for number in range(6)), "5.mp4 marker.added", "5.mp4 transcript.ready"]
+    )
     assert not ledger.rules.is_due()
 
 
 def test_two_engines_make_each_clip_once(engine: Engine, open_ledger: Open) -> None:
-    engine.rule()
-    for number in range(10):
-        complete(engine.ledger, f"{number}.mp4")
+    rules_of_all_triggers(engine)
+    for number in range(5):
+        say_and_mark(engine.ledger, complete(engine.ledger, f"{number}.mp4"))
     engines = [Engine(open_ledger(), owner) for owner in ("one", "two")]
     threads = [threading.Thread(target=each.work) for each in engines]
     for thread in threads:
@@ -134,11 +156,7 @@ def test_two_engines_make_each_clip_once(engine: Engine, open_ledger: Open) -> N
     for thread in threads:
         thread.join(60)
     engine.work()  # a thread that found nothing due may have ended before the other one had matched all
-    assert engine.made() == sorted(f"{number}.mp4 1" for number in range(10))
-
-
-CUES = [Cue(0, 2_000, "The price is high."), Cue(2_000, 5_000, "So it is.")]
-WORDS = {"kind": "words", "words": ["price"]}
+    assert engine.made() == sorted(f"{number}.mp4 {event}" for number in range(5) for event in TRIGGERS)
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -296,8 +314,8 @@ class Killed(BaseException):
 @pytest.mark.parametrize("point", ["expanding", "expanded", "made"])
 def test_engine_that_is_killed_in_any_state_leaves_what_the_next_one_completes(engine: Engine, point: str) -> None:
     ledger = engine.ledger
-    rule = engine.rule(ranges={"kind": "first", "seconds": 5})
-    complete(ledger)
+    rules = rules_of_all_triggers(engine)
+    say_and_mark(ledger, complete(ledger))
     while ledger.rules.act():
         pass
 
@@ -306,17 +324,19 @@ def test_engine_that_is_killed_in_any_state_leaves_what_the_next_one_completes(e
             raise Killed
 
     engine.jobs.faults.reach = kill  # type: ignore[method-assign,assignment]
-    with pytest.raises(Killed):
-        Worker(engine.jobs).run_due()
+    for _ in rules:  # each batch is held by a dead engine
+        with pytest.raises(Killed):
+            Worker(engine.jobs).run_due()
     other = Engine(ledger, "two")
     other.work()
-    assert ledger.batches.claim("two") is None  # the dead engine holds it
-    assert ledger.batches.release_orphans("two", living=lambda: ["two"]) == 1
+    assert ledger.batches.claim("two") is None
+    assert ledger.batches.release_orphans("two", living=lambda: ["two"]) == len(rules)
     other.work()
-    assert engine.made() == ["a.mp4 1"]
-    (batch,) = ledger.batches.list(rule.rule_id, limit=10).data
-    assert (batch.state, batch.made, batch.total) == ("complete", 1, 1)
-    assert ledger.rules.get(rule.rule_id).made == 1
+    assert engine.made() == sorted(f"a.mp4 {event}" for event in TRIGGERS)
+    for rule in rules:
+        (batch,) = ledger.batches.list(rule.rule_id, limit=10).data
+        assert (batch.state, batch.made, batch.total) == ("complete", 1, 1)
+        assert ledger.rules.get(rule.rule_id).made == 1
 
 
 def test_full_queue_and_full_disk_let_the_batch_wait(engine: Engine, open_ledger: Open) -> None:

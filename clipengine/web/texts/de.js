@@ -585,7 +585,13 @@ export default {
   "Variants are being made": "Varianten werden gemacht",
   "Variants of {count} clips": {"one": "Varianten von {count} Clip", "other": "Varianten von {count} Clips"},
 
+  // views/batches.js
+  "{made} of {total} clips": "{made} von {total} Clips",
+  "{count} clips were refused": {"one": "{count} Clip wurde abgelehnt", "other": "{count} Clips wurden abgelehnt"},
+  "Deleting clips": "Clips werden gelöscht",
+
   // views/clips.js
+  "Delete all matches…": "Alle Treffer löschen…",
   "Variants…": "Varianten…",
   "All": "Alle",
   "Newest first": "Neueste zuerst",

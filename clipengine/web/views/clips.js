@@ -10,6 +10,7 @@ import {recordingLinks} from "../lib/recording_link.js";
 import {navigate} from "../lib/router.js";
 import {t} from "../lib/texts.js";
 import {asyncHandler} from "../lib/toasts.js";
+import {deleteMatching} from "./batches.js";
 import {downloadArchive, deleteClips} from "./clip_actions.js";
 import {ClipList, clipQuery, clipStore} from "./clip_list.js";
 import {makeVariants} from "./variants_dialog.js";
@@ -76,6 +77,7 @@ export function showClips(main, params, signal) {
         icon("trash"),
         t("Delete…"),
       ),
+      h("button", {type: "button", class: "danger", onclick: asyncHandler(() => deleteMatching(filters.values()))}, t("Delete all matches…")),
     ],
   });
   const clips = new ClipList({

@@ -6,7 +6,7 @@ import {h, setText} from "../lib/dom.js";
 import {errorText} from "../lib/error_views.js";
 import {formatBytes} from "../lib/format.js";
 import {plural, t} from "../lib/texts.js";
-import {toast} from "../lib/toasts.js";
+import {followBatch} from "./batches.js";
 
 const SHAPES = ["9:16", "1:1", "4:5", "16:9"];
 
@@ -83,7 +83,7 @@ export async function makeVariants(clips) {
     try {
       const batch = await post("/v1/clips/variants", {...request(), selection});
       dialog.close();
-      if ("total" in batch) toast(t("Variants are being made"), plural(batch.total - batch.skipped, "{count} clip", "{count} clips"));
+      if ("total" in batch) followBatch(batch, t("Variants are being made"));
     } catch (error) {
       status.replaceChildren(errorText(error));
       make.disabled = false;
