@@ -22,6 +22,7 @@ from clipengine.work.jobs.batches import BatchJobs
 from clipengine.work.worker import JobContext, Worker
 from tests.support.api import FACTS, ApiServer, RecordedEngine
 
+TRANSCRIPT = {"event": "transcript.ready"}
 RULE: dict[str, Any] = {"name": "Meetings", "ranges": {"kind": "first", "seconds": 30}}
 
 
@@ -194,6 +195,13 @@ def test_rule_of_the_settings_is_only_enabled_and_disabled(engine: RecordedEngin
         ({"ranges": {"kind": "hours", "timezone": "Mars/Olympus"}}, "/ranges/timezone"),
         ({"ranges": {"kind": "suggestions"}}, "/ranges/kind"),
         ({"ranges": {"kind": "words", "words": ["a\0b"]}}, "/ranges/words/0"),
+        ({"when": TRANSCRIPT, "ranges": {"kind": "suggestions", "source": "url"}}, "/ranges/source"),
+        ({"when": TRANSCRIPT, "ranges": {"kind": "suggestions", "limit": 51}}, "/ranges/limit"),
+        ({"when": TRANSCRIPT, "ranges": {"kind": "words", "words": ["a"] * 51}}, "/ranges/words"),
+        ({"ranges": {"kind": "markers", "labels": ["a"] * 51}}, "/ranges/labels"),
+        ({"ranges": {"kind": "markers", "before": 600.1}}, "/ranges/before"),
+        ({"ranges": {"kind": "chapters", "title_words": ["a"] * 51}}, "/ranges/title_words"),
+        ({"ranges": {"kind": "hours", "to_hour": 25}}, "/ranges/to_hour"),
         ({"when": {"event": "transcript.ready", "language": "x\0"}}, "/when/language"),
         ({"when": {"min_seconds": 1e309}}, "/when/min_seconds"),
         ({"when": {"prefix": "x" * 1001}}, "/when/prefix"),
