@@ -33,7 +33,7 @@ from mcp_types import (
 from mcp_types import Tool as ToolObject
 
 from clipengine import __version__
-from clipengine.api.http.access import Action, Object
+from clipengine.api.http.access import Action, Object, needed_scope
 from clipengine.api.http.validation import listing, validate_body
 from clipengine.client import ApiError, AsyncClient, ClientError
 from clipengine.errors import RequestError
@@ -131,7 +131,10 @@ async def serve_stdio(url: str, api_key: str, *, read_only: bool) -> None:
     async with AsyncClient(url, api_key) as client:
 
         async def allowed(action: Action, object: Object) -> bool:
-            return action == "read" or (not read_only and await _has_write_scope(client))
+            if read_only and action != "read":
+                return False
+            scope = needed_scope(action, object)
+            return scope == "read" or await (_has_write_scope if scope == "write" else _has_admin_scope)(client)
 
         caller = Caller(client, allowed)
         server = tool_server(lambda request: caller)
@@ -156,6 +159,17 @@ async def _has_write_scope(client: AsyncClient) -> bool:
             return error.status == 422
         raise
     return False
+
+
+async def _has_admin_scope(client: AsyncClient) -> bool:
+    """Return True if the key has the scope `admin`. Raises as `_has_write_scope` does."""
+    try:
+        await client.rules.list(limit=1)
+    except ApiError as error:
+        if error.status == 403:
+            return False
+        raise
+    return True
 
 
 async def _lines(reject: Callable[[], Awaitable[None]]) -> AsyncIterator[str]:

@@ -195,7 +195,6 @@ def test_rule_of_the_settings_is_only_enabled_and_disabled(engine: RecordedEngin
         ({"ranges": {"kind": "hours", "timezone": "Mars/Olympus"}}, "/ranges/timezone"),
         ({"ranges": {"kind": "suggestions"}}, "/ranges/kind"),
         ({"ranges": {"kind": "words", "words": ["a\0b"]}}, "/ranges/words/0"),
-        ({"when": TRANSCRIPT, "ranges": {"kind": "suggestions", "source": "url"}}, "/ranges/source"),
         ({"when": TRANSCRIPT, "ranges": {"kind": "suggestions", "limit": 51}}, "/ranges/limit"),
         ({"when": TRANSCRIPT, "ranges": {"kind": "words", "words": ["a"] * 51}}, "/ranges/words"),
         ({"ranges": {"kind": "markers", "labels": ["a"] * 51}}, "/ranges/labels"),

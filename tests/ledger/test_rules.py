@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import pytest
 
 from clipengine.api.http.requests.rules import CreateRule, RuleClipBodies
-from clipengine.clips.suggested import Choice
 from clipengine.clips.texts.cues import Cue
-from clipengine.errors import Busy, Conflict, DiskLow, EncoderFailed, RecordingNotFound, RuleNotFound
+from clipengine.errors import Conflict, DiskLow, EncoderFailed, RecordingNotFound, RuleNotFound
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.database.database import insert_statement
 from clipengine.ledger.database.schema import BatchRow, EventRow, RuleRow
@@ -339,30 +337,6 @@ def test_engine_that_is_killed_in_any_state_leaves_what_the_next_one_completes(e
         (batch,) = ledger.batches.list(rule.rule_id, limit=10).data
         assert (batch.state, batch.made, batch.total) == ("complete", 1, 1)
         assert ledger.rules.get(rule.rule_id).made == 1
-
-
-def test_rule_waits_while_the_language_model_is_busy_and_makes_what_it_chooses(engine: Engine) -> None:
-    ledger, busy = engine.ledger, [Busy("two transcripts are read")]
-
-    def choose(lines: Sequence[str], *, limit: int) -> list[Choice]:
-        if busy:
-            raise busy.pop()
-        return [Choice(0, len(lines) - 1, f"The best of {limit}")]
-
-    asking = Engine(ledger)
-    asking.clips = RuleClips(ledger, Settings(), RuleClipBodies(), choose=choose)
-    asking.jobs._clips = asking.clips
-    ranges = {"kind": "suggestions", "source": "url", "limit": 3}
-    rule = asking.rule(when={"event": "transcript.ready"}, ranges=ranges, clip={"label": "$title"})
-    cues = [Cue(each * 5_000, each * 5_000 + 4_900, f"What is the price of {each}?") for each in range(9)]
-    ledger.transcripts.put(complete(ledger), "en", cues)
-    asking.work()
-    (waiting,) = ledger.batches.list(rule.rule_id, limit=10).data
-    assert (waiting.state, waiting.reason, engine.made()) == ("waiting", "busy", [])
-    due(ledger)
-    asking.work()
-    assert engine.made() == ["The best of 3"]
-    assert ledger.rules.get(rule.rule_id).failed == 0
 
 
 def test_full_queue_and_full_disk_let_the_batch_wait(engine: Engine, open_ledger: Open) -> None:
