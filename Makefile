@@ -28,7 +28,7 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed  ## install clipengine into .venv (EXTRAS="transcribe otel" adds their packages)
-	@$(if $(call given,EXTRAS,extras),$(BIN)/python scripts/install.py $(call given,EXTRAS,extras))
+	@$(if $(call given,EXTRAS,extras),$(BIN)/python -m scripts.install $(call given,EXTRAS,extras))
 	@echo "installed: $(BIN)/clipengine"
 
 run: $(VENV)/.installed  ## start a server with its data in ./clipengine-data (ARGS="--port 9000" adds options)
@@ -130,14 +130,13 @@ $(VENV)/.installed: requirements.lock
 	@command -v $(PYTHON) >/dev/null || { echo "missing: $(PYTHON). On Debian: apt install python3 python3-venv" >&2; exit 1; }
 	@$(PYTHON) scripts/preflight.py
 	@echo "installing into $(VENV)"
-	@extras=$$(cat $(VENV)/.extras 2>/dev/null); $(PYTHON) -m venv --clear $(VENV) && \
-		$(BIN)/python scripts/install.py --extras "$$extras" requirements.lock
-	@$(PIP) install --no-deps --editable .
+	@extras=$$(cat $(VENV)/.extras 2>/dev/null); $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+		$(BIN)/python -m scripts.install --editable --extras "$$extras" requirements.lock
 	@touch $@
 
 $(VENV)/.test-installed: $(VENV)/.installed requirements-test.lock
 	@echo "installing the test dependencies"
-	@$(BIN)/python scripts/install.py --no-compile requirements-test.lock
+	@$(BIN)/python -m scripts.install --no-compile requirements-test.lock
 	@touch $@
 
 $(NPM_MODULES): scripts/typescript/package-lock.json

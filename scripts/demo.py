@@ -27,6 +27,7 @@ from pathlib import Path
 from types import FrameType
 
 import httpx
+from progress import reported
 from sample import make_sample
 
 from clipengine.client import Client, ClientError, Clip, Recording
@@ -37,7 +38,6 @@ BODY = '{"label": "key-moment", "start_seconds": 5.0, "end_seconds": 12.5}'  # a
 KEPT = Path("clipengine-demo")
 COMMAND = str(Path(sys.executable).with_name("clipengine"))
 START_SECONDS, STOP_SECONDS, CLIP_SECONDS = 300, 12, 1800
-PROGRESS_SECONDS = 5
 
 
 class Failed(Exception):
@@ -54,7 +54,7 @@ def main() -> int:
     try:
         if given.recording and not given.recording.is_file():
             raise Failed(f"the file {given.recording} does not exist")
-        with tempfile.TemporaryDirectory(prefix="clipengine-demo-") as folder:
+        with tempfile.TemporaryDirectory(prefix="clipengine-demo-") as folder, reported(lambda: _step.line):
             demonstrate(Path(folder), given)
     except (Failed, ClientError, httpx.HTTPError) as error:
         print(f"demo failed: {error}", file=sys.stderr)
@@ -115,18 +115,20 @@ def demonstrate(folder: Path, given: argparse.Namespace) -> None:
 
 
 class ClipProgress:
-    """Prints the step of a clip when it changes, and its progress every five seconds."""
+    """Prints the step of a clip when it changes, and keeps its progress for the reports."""
 
     def __init__(self) -> None:
         self._shown: str | None = None
-        self._next = 0.0
 
     def __call__(self, clip: Clip) -> None:
-        now = time.monotonic()
-        if clip.step is None or (clip.step == self._shown and now < self._next):
+        if clip.step is None:
             return
-        self._shown, self._next = clip.step, now + PROGRESS_SECONDS
-        step("cutting", f"{clip.step}, {clip.progress:.0%}")
+        text = f"{clip.step}, {clip.progress:.0%}"
+        if clip.step == self._shown:
+            _step.line = line_of("cutting", text)
+        else:
+            self._shown = clip.step
+            step("cutting", text)
 
 
 def clip_body(recording: Recording, given: argparse.Namespace) -> str:
@@ -219,8 +221,22 @@ def server(data: Path) -> Iterator[str]:
                 process.wait()
 
 
+class Step:
+    """The line of the current step, which is printed again while it lasts."""
+
+    line = ""
+
+
+_step = Step()
+
+
+def line_of(name: str, text: str) -> str:
+    return f"{name:<11}{text}"
+
+
 def step(name: str, text: str) -> None:
-    print(f"{name:<11}{text}", flush=True)
+    _step.line = line_of(name, text)
+    print(_step.line, flush=True)
 
 
 def _terminate(sig: int, frame: FrameType | None) -> None:

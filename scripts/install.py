@@ -1,22 +1,23 @@
 """Installation of locked packages into a virtual environment, with progress: `make install EXTRAS="transcribe"`.
 
-Runs on the Python of the environment, before any package is installed.
+Runs on the Python of the environment, before any package is installed, pip included.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-INTERVAL_SECONDS = 10  # between two lines of progress
+from scripts.progress import reported
+
 CONTAINED = {"mcp", "postgres"}  # extras whose packages requirements.lock has
 EXTRAS = Path(sys.prefix) / ".extras"  # installed extras; the Makefile reads it before it creates the environment again
 UV_LOCK = Path(__file__).with_name("requirements-uv.lock")
+_FIRST = "resolving the packages"
 _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
 
@@ -24,6 +25,7 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="make install")
     options.add_argument("--extras", default="", help="names of extras, separated by spaces")
     options.add_argument("--no-compile", action="store_true", help="leave it to the first import of each module")
+    options.add_argument("--editable", action="store_true", help="install the checkout too, as a link to it")
     options.add_argument("locks", type=Path, nargs="*")
     given = options.parse_args()
     extras = sorted(set(given.extras.split()))
@@ -32,7 +34,13 @@ def main() -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    status = install(locks, compiled=not given.no_compile) if locks else 0
+    status = 0
+    if importlib.util.find_spec("pip") is None:
+        status = succeed([sys.executable, "-m", "ensurepip", "--upgrade", "--default-pip"], "installing pip")
+    if locks and not status:
+        status = install(locks, compiled=not given.no_compile)
+    if given.editable and not status:
+        status = succeed([*_PIP, "install", "--no-deps", "--editable", "."], "installing the checkout")
     if extras and not status:
         known = EXTRAS.read_text().split() if EXTRAS.exists() else []
         EXTRAS.write_text(" ".join(sorted({*known, *extras})) + "\n")
@@ -52,7 +60,7 @@ def extra_locks(extras: Iterable[str], folder: Path = Path()) -> list[Path]:
 
 
 def install(locks: Iterable[Path], compiled: bool = True) -> int:
-    """Install the packages of the lock files, and return the exit status of pip, whose output is printed if it fails.
+    """Install the packages of the lock files, and return the exit status of the program.
 
     uv installs them in a tenth of the time. It does not read the configuration of pip: if that names an index of
     packages, or if uv fails, pip installs them.
@@ -65,10 +73,7 @@ def install(locks: Iterable[Path], compiled: bool = True) -> int:
         get_uv = [*_PIP, "install", "--no-deps", "--require-hashes", f"--requirement={UV_LOCK}"]
         if not run(get_uv)[0] and not run(uv)[0]:
             return 0
-    status, output = run([*_PIP, *options])
-    if status:
-        print(output, end="", file=sys.stderr)
-    return status
+    return succeed([*_PIP, *options], _FIRST)
 
 
 def names_index() -> bool:
@@ -77,32 +82,26 @@ def names_index() -> bool:
     return "index" in found.stdout
 
 
-def run(command: Sequence[str]) -> tuple[int, str]:
-    """Run a command, print its last line every ten seconds, and return its exit status and output."""
+def succeed(command: Sequence[str], purpose: str) -> int:
+    """Run a command, print its output if it fails, and return its exit status."""
+    status, output = run(command, purpose)
+    if status:
+        print(output, end="", file=sys.stderr)
+    return status
+
+
+def run(command: Sequence[str], purpose: str = _FIRST) -> tuple[int, str]:
+    """Run a command, report its last line or its purpose meanwhile, and return its exit status and output."""
     lines: list[str] = []
-    ended = threading.Event()
-    reporter = threading.Thread(target=_report, args=[lines, ended])
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running,
+        reported(lambda: f"  {lines[-1].strip()[:70] if lines else purpose}"),
+    ):
         assert running.stdout is not None
-        reporter.start()
-        try:
-            for line in running.stdout:
-                lines.append(line)
-        finally:
-            ended.set()
-            reporter.join()
+        for line in running.stdout:
+            lines.append(line)
+        running.wait()
     return running.returncode, "".join(lines)
-
-
-def _report(lines: list[str], ended: threading.Event) -> None:
-    began = time.monotonic()
-    while not ended.wait(INTERVAL_SECONDS):
-        print(f"  {state(lines)} ({time.monotonic() - began:.0f} s)", flush=True)
-
-
-def state(lines: Sequence[str]) -> str:
-    """Return the last line of a program's output, of at most 70 characters."""
-    return lines[-1].strip()[:70] if lines else "resolving the packages"
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from scripts.install import CONTAINED, extra_locks, names_index, run
+from scripts.install import CONTAINED, extra_locks, names_index, run, succeed
+from scripts.progress import reported
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,11 +39,28 @@ def test_unknown_extra_is_refused_with_the_known_ones() -> None:
         extra_locks(["speech"], ROOT)
 
 
-def test_progress_is_the_last_line(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.install.INTERVAL_SECONDS", 0.01)
-    waits = "import sys, time; print('Collecting av==19.0.0', flush=True); time.sleep(0.5); sys.exit(3)"
-    assert run([sys.executable, "-c", waits]) == (3, "Collecting av==19.0.0\n")
-    assert "  Collecting av==19.0.0 (0 s)\n" in capfd.readouterr().out
+def test_step_is_reported_again_until_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    left, enough = [1, 1], threading.Event()
+
+    def line() -> str:
+        if left:
+            left.pop()
+        else:
+            enough.set()
+        return "making a sample"
+
+    with reported(line, interval=0.001):
+        assert enough.wait(300)
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) >= 3
+    assert {re.sub(r"\d+ s", "N s", each) for each in printed} == {"making a sample (N s)"}
+
+
+def test_output_of_a_failed_command_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    command = [sys.executable, "-c", "print('no network'); exit(3)"]
+    assert run(command) == (3, "no network\n")
+    assert succeed(command, "installing pip") == 3
+    assert capsys.readouterr().err == "no network\n"
 
 
 def test_index_of_pip_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
