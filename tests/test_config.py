@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from tests.support.api import ApiServer, api_server, recorded_engine
 from tests.support.memory import memory_growth_below
@@ -69,6 +70,25 @@ def test_alert_rules_use_documented_metrics() -> None:
     promtool = tool("promtool")
     judge(promtool, "check", "rules", str(CONFIG / "alerts.yml"))
     judge(promtool, "check", "config", "--syntax-only", str(CONFIG / "prometheus.yml"))
+
+
+def test_silent_camera_raises_an_alert(tmp_path: Path) -> None:
+    """Two engines of one ledger report the same number: one alert, after five minutes, until the camera writes."""
+    rules = yaml.safe_load((CONFIG / "alerts.yml").read_text("utf-8"))["groups"][0]["rules"]
+    alert = next((rule for rule in rules if rule["alert"] == "ClipengineCameraSilent"), None)
+    assert alert is not None
+    told = {name: text.replace("{{ $labels.job }}", "clipengine") for name, text in alert["annotations"].items()}
+    fired = {"exp_labels": {**alert["labels"], "job": "clipengine"}, "exp_annotations": told}
+    times = {"9m": [], "14m": [], "16m": [fired], "29m": [fired], "31m": []}
+    series = [
+        {"series": f'clipengine_recordings_silent{{job="clipengine",instance="{host}"}}', "values": "0x9 1x19 0x9"}
+        for host in ("a:8377", "b:8377")
+    ]
+    checks = [{"eval_time": at, "alertname": alert["alert"], "exp_alerts": alerts} for at, alerts in times.items()]
+    test = {"interval": "1m", "input_series": series, "alert_rule_test": checks}
+    file = tmp_path / "test.yml"
+    file.write_text(json.dumps({"rule_files": [str(CONFIG / "alerts.yml")], "tests": [test]}))
+    judge(tool("promtool"), "test", "rules", str(file))
 
 
 def test_bucket_policy_is_limited_to_the_prefix() -> None:

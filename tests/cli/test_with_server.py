@@ -353,7 +353,7 @@ def test_import_does_not_create_a_missing_folder(server: RunningServer, tmp_path
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize(("options", "stays"), [([], True), (["--object"], False)])
+@pytest.mark.parametrize(("options", "stays"), [([], True), (["--object"], False), (["--pieces"], False)])
 def test_recording_is_deleted_with_or_without_its_object(
     server: RunningServer, film: Path, options: list[str], stays: bool
 ) -> None:

@@ -175,7 +175,7 @@ def archive(client: Client, clip_ids: tuple[str, ...], target: Path) -> None:
 def share(
     client: Client, clip_id: str, expires_at: str | None, no_download: bool, no_embed: bool, as_json: bool
 ) -> None:
-    """Create a link that opens a clip without a key, and print it. It is not shown again."""
+    """Create a link that opens a clip without a key, and print it."""
     made = client.clips.share(
         clip_id,
         expires_at=expires_at,

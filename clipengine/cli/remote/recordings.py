@@ -330,10 +330,11 @@ def update(
 @recordings.command()
 @click.argument("recording_id")
 @click.option("--object", "with_object", is_flag=True, help="Delete the object from the store as well.")
+@click.option("--pieces", "with_pieces", is_flag=True, help="Delete the files of a playlist or camera as well.")
 @needs_server
-def rm(client: Client, recording_id: str, with_object: bool) -> None:
-    """Delete a recording. Its object remains in the store unless --object is given."""
-    client.recordings.delete(recording_id, object=with_object)
+def rm(client: Client, recording_id: str, with_object: bool, with_pieces: bool) -> None:
+    """Delete a recording. Its object remains in the store unless --object or --pieces is given."""
+    client.recordings.delete(recording_id, object=with_object or with_pieces, pieces=with_pieces)
 
 
 def _exit_code(recording: Recording) -> int:
