@@ -17,11 +17,14 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import httpx
 import pytest
 
 from clipengine.api.routes.documents import ORDER
 from clipengine.settings_sources import load
+from tests.support import events
 from tests.support.server import COMMAND, RunningServer, clean_environ, running_server
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.exhaustive
 
@@ -183,6 +186,65 @@ def test_go_recipe_makes_a_clip(environ: dict[str, str], tmp_path: Path) -> None
         failed = start(["./clip"], environ | wrong, tmp_path)
         assert (failed.returncode, failed.stdout) == (1, "")
         assert failed.stderr.startswith(said)
+
+
+def test_livekit_recipe_cuts_the_end_of_a_meeting_without_a_request(server: RunningServer, film: Path) -> None:
+    (given,) = tomllib.loads(blocks(DOCS / "recipes" / "livekit.md", "toml")[0])["ingest"].values()
+    stored = server.data / "store" / "calls" / "board.mp4"  # as the event says
+    stored.parent.mkdir(parents=True)
+    shutil.copy(film, stored)
+    body = events.recorded("livekit-egress-ended")
+    token = events.jwt({**events.livekit_claims(body), "iss": given["api_key"]}, given["secret"])
+    headers = {"Authorization": token, "Content-Type": "application/webhook+json"}
+    answer = httpx.post(f"{server.url}/v1/ingest/livekit", content=body, headers=headers, trust_env=False)
+    assert answer.status_code == 202, answer.text
+    (recording_id,) = answer.json()["recording_ids"]
+    client = server.client()
+    until(lambda: list(client.clips.each(recording_id=recording_id)), 300)
+    (clip,) = client.clips.each(recording_id=recording_id)
+    assert (clip.label, client.clips.wait(clip.clip_id).status) == ("Board meeting, the end", "complete")
+
+
+# As Frigate documents `frigate/events`, without the parts of `after` that repeat.
+FRIGATE_EVENT: dict[str, Any] = {
+    "type": "end",
+    "before": {"id": "1769882526.5-iobinq", "camera": "front_door", "label": "person", "end_time": None},
+    "after": {
+        "id": "1769882526.5-iobinq",
+        "camera": "front_door",
+        "frame_time": 1769882527.5,
+        "label": "person",
+        "sub_label": None,
+        "top_score": 0.95,
+        "false_positive": False,
+        "start_time": 1769882526.5,  # 2026-01-31T18:02:06.5Z
+        "end_time": 1769882527.5,
+        "score": 0.87,
+        "box": [424, 500, 536, 712],
+        "current_zones": ["porch"],
+        "has_clip": True,
+        "has_snapshot": True,
+    },
+}
+
+
+def test_frigate_recipe_cuts_an_event_without_a_request(server: RunningServer, film: Path) -> None:
+    media = server.data / "store"
+    stored = media / "recordings" / "2026-01-31" / "18" / "front_door" / "02.05.mp4"
+    stored.parent.mkdir(parents=True)
+    shutil.copy(film, stored)
+    names: dict[str, Any] = {"__name__": "recipe"}
+    exec(blocks(DOCS / "recipes" / "frigate.md", "python")[0], names)
+    secret = settings(DOCS / "recipes" / "frigate.md")["ingest"]["generic"]["secret"]
+    for event in ({**FRIGATE_EVENT, "type": "new"}, FRIGATE_EVENT, FRIGATE_EVENT):
+        names["send"](json.loads(json.dumps(event)), media, server.url, secret)
+    client = server.client()
+    (rule,) = (each for each in client.rules.each() if each.name == "People at the door")
+    until(lambda: [each for each in client.rules.batches(rule.rule_id).data if each.ended_at], 300)
+    (batch,) = client.rules.batches(rule.rule_id).data
+    (item,) = batch.items
+    clip = client.clips.wait(item["clip_id"])
+    assert (clip.label, clip.status) == ("person 2026-01-31 18.02.05", "complete")
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")

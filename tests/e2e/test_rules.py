@@ -14,36 +14,34 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.outage
 
-POINTS = ("expanding", "expanded", "made")
 RANGES = {
     "recording.complete": '{kind = "first", seconds = 1.5}',
     "transcript.ready": '{kind = "words", words = ["price"], after = 0.5}',
     "marker.added": '{kind = "markers", after = 1.5}',
 }
+CLIP = 'label = "$name", subtitles = {mode = "none"}'
 SIDECARS = {
     "meeting.en.vtt": "WEBVTT\n\n00:01.000 --> 00:02.500\nThe price is high.\n",
     "meeting.markers.json": '{"markers": [{"at_seconds": 1, "label": "goal"}]}',
 }
 
 
+@pytest.mark.parametrize("point", ["expanding", "expanded", "made"])
 @pytest.mark.parametrize("event", RANGES)
-def test_clip_of_a_rule_is_made_once_although_engines_are_killed_in_each_state(
-    event: str, film: Path, tmp_path: Path
+def test_clip_of_a_rule_is_made_once_although_the_engine_is_killed(
+    event: str, point: str, film: Path, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    rule = f'{{name = "Start", when = {{event = "{event}"}}, ranges = {RANGES[event]}, clip = {{label = "$name"}}}}'
+    rule = f'{{name = "Start", when = {{event = "{event}"}}, ranges = {RANGES[event]}, clip = {{{CLIP}}}}}'
     env = {"CLIPENGINE_RULES": f"[{rule}]"}
     folder = data / "store" / "h_01"
     folder.mkdir(parents=True)
     shutil.copy(film, folder / "meeting.mp4")
     for name, text in SIDECARS.items():
         (folder / name).write_text(text)
-    for point in POINTS:
-        with running_server(data, env={**env, "CLIPENGINE_FAULT": f"{point}:kill9"}) as server:
-            if point == POINTS[0]:
-                with server.client() as api:
-                    recording_id = api.recordings.add("h_01/meeting.mp4").recording_id
-            assert server.process.wait(300) == -signal.SIGKILL
+    with running_server(data, env={**env, "CLIPENGINE_FAULT": f"{point}:kill9"}) as server, server.client() as api:
+        recording_id = api.recordings.add("h_01/meeting.mp4").recording_id
+        assert server.process.wait(300) == -signal.SIGKILL
     with running_server(data, env=env) as server:
         with server.client() as api:
             (found,) = api.rules.list().data
