@@ -6,6 +6,7 @@ API of the same process with that key, so that the API's rate limits, validation
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -30,6 +31,7 @@ from clipengine.mcp.server import Caller, tool_server
 from clipengine.settings import Server
 
 _CALLER = "clipengine.mcp.caller"
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@\s]+)(?::[0-9]*)?\Z")  # with or without a port
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -122,7 +124,7 @@ def check_origin(request: Request, settings: Server) -> None:
     allowed = {f"{public.scheme}://{public.netloc}", *settings.cors_origins}
     if origin is not None and not allowed & {origin, "*"}:
         raise Forbidden("Pages of this origin may not call /mcp", hint="Add the origin to server.cors_origins.")
-    if settings.host in _LOOPBACK and _host_name(request) not in (*_LOOPBACK, public.hostname):
+    if settings.host in _LOOPBACK and _host_name(request) not in {*_LOOPBACK, public.hostname or ""}:
         raise Forbidden(
             "The Host header does not name this server", hint="Set server.public_url to the address that agents use."
         )
@@ -130,7 +132,5 @@ def check_origin(request: Request, settings: Server) -> None:
 
 def _host_name(request: Request) -> str | None:
     """Return the name or the address in the Host header, or None if the header is missing or invalid."""
-    try:
-        return urlsplit(f"//{request.headers.get('host', '')}").hostname
-    except ValueError:  # an unbalanced bracket
-        return None
+    match = _HOST.match(request.headers.get("host", ""))
+    return None if match is None else match[1].strip("[]").lower()

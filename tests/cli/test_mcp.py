@@ -349,7 +349,7 @@ def test_requests_of_foreign_pages_are_rejected(server: RunningServer) -> None:
     "host", ["[", "]", "[::1", "[x]", "[::1]]", "a b", "\x01", "é", "x" * 9000, "localhost:x", "//"]
 )
 def test_malformed_host_is_rejected(server: RunningServer, host: str) -> None:
-    response = post(server, Host=host.encode("latin-1"))
+    response = post(server, b'{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}', Host=host.encode("latin-1"))
     assert response.status_code in (400, 403), response.text
 
 
