@@ -58,6 +58,7 @@ from clipengine.work.upkeep.lock import FolderLock
 from clipengine.work.upkeep.maintenance import Maintenance
 from clipengine.work.upkeep.metrics import Metrics
 from clipengine.work.upkeep.sweep import Sweep
+from clipengine.work.upload_receiver import UploadReceiver
 from clipengine.work.worker import JobContext, Worker
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ class Engine:
         fetcher = build_fetcher(settings, jobs, store, self.previews.copies, check_disk=self._check_disk)
         self.suggester = build_suggester(settings)
         self.rule_clips = RuleClips(ledger, settings, bodies)
+        self.upload_receiver = UploadReceiver(ledger, store, settings.limits, owner=self.instance_id)
         self.variants = Variants(ledger, self.rule_clips)
         self._workers: dict[str, Worker[Any]] = {
             "clips": Worker(self._runner),
@@ -138,7 +140,14 @@ class Engine:
         )
         self._watch = build_watch(settings, ledger, store, read=read)
         self._maintenance = Maintenance(
-            ledger, store, self._scratch, fetcher, metrics, self._workers, owner=self.instance_id
+            ledger,
+            store,
+            self._scratch,
+            fetcher,
+            metrics,
+            self._workers,
+            self.upload_receiver,
+            owner=self.instance_id,
         )
         metrics.show(self.health, slots=settings.encoding.workers, busy=lambda: len(self._workers["clips"].in_flight()))
         self._cleanup = Cleanup(ledger, settings.retention)

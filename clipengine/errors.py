@@ -3,16 +3,18 @@
 ClipEngineError
 ├── RequestError            the request is invalid or comes too early (fault "request")
 │   ├── MalformedRequest, Unauthorized, InvalidSignature, Forbidden, MethodNotAllowed, PayloadTooLarge,
-│   │   UnsupportedContentType, RangeNotSatisfiable, HeadersTooLarge
+│   │   UnsupportedContentType, RangeNotSatisfiable, HeadersTooLarge, UploadLocked, ChecksumMismatch,
+│   │   TusVersionUnsupported
 │   ├── InvalidRequest      422 with its problems in `errors`
 │   │   └── InvalidTimeRange, ClockUnknown, ClockAmbiguous, NothingRecorded, InvalidLabel, PatternInvalid,
 │   │       InvalidBucketPath, InvalidWebhookUrl, InvalidRecordingUrl, UnknownProfile, UnknownWatermark,
 │   │       InvalidTranscript, IdempotencyKeyReused
 │   ├── NotFound            RecordingNotFound, ClipNotFound, WebhookNotFound, DeliveryNotFound, ShareNotFound,
-│   │                       TranscriptNotFound, KeyNotFound, RuleNotFound, BatchNotFound, ObjectNotFound
+│   │                       TranscriptNotFound, KeyNotFound, RuleNotFound, BatchNotFound, ObjectNotFound,
+│   │                       UploadNotFound
 │   ├── Conflict            RecordingNotComplete, RecordingHasPieces, RecordingBusy, ClipEnded, ClipNotFailed,
 │   │                       ClipNotComplete, RequestInProgress, TranscriptionEnded, TranscriptionOff,
-│   │                       TranscriptExists
+│   │                       TranscriptExists, UploadOffsetConflict
 │   ├── SegmentsChanged, TranscriptChanged, PreconditionMissing
 │   └── Busy                QueueFull, DiskLow, RateLimited: the same request may succeed later
 ├── RecordingError          the recording causes the error (fault "recording")
@@ -171,6 +173,33 @@ class HeadersTooLarge(RequestError):
     status = 431
     title = "Request headers too large"
     default_hint = "Send a shorter URL and fewer or shorter headers."
+
+
+class UploadLocked(RequestError):
+    """Another request still sends bytes of the upload."""
+
+    code = "upload_locked"
+    status = 423
+    title = "Upload locked"
+    retryable = True
+    default_hint = "Wait until the other request has ended, ask for the offset, and continue there."
+
+
+class ChecksumMismatch(RequestError):
+    """The status that tus 1.0 defines for it."""
+
+    code = "checksum_mismatch"
+    status = 460
+    title = "Checksum mismatch"
+    retryable = True
+    default_hint = "Nothing of this request was stored: send the same bytes again."
+
+
+class TusVersionUnsupported(RequestError):
+    code = "tus_version_unsupported"
+    status = 412
+    title = "Version of tus not supported"
+    default_hint = "Send `Tus-Resumable: 1.0.0`."
 
 
 class InvalidRequest(RequestError):
@@ -355,6 +384,12 @@ class TranscriptNotFound(NotFound):
     default_hint = "GET the recording's transcripts to list their languages."
 
 
+class UploadNotFound(NotFound):
+    code = "upload_not_found"
+    title = "Upload not found"
+    default_hint = "Begin another upload: this one has ended, has expired, or never existed."
+
+
 class ObjectNotFound(NotFound):
     """The request names an object that the store does not have."""
 
@@ -458,6 +493,12 @@ class ClipNotComplete(Conflict):
             return cls("The clip's status is `processing`")
         hint = f"Its `error` says why. Correct that, then POST /v1/clips/{clip_id}/retry."
         return cls("The clip's status is `failed`", hint=hint)
+
+
+class UploadOffsetConflict(Conflict):
+    code = "upload_offset_conflict"
+    title = "Upload offset differs"
+    default_hint = "Ask for the offset with HEAD, and continue there."
 
 
 class RequestInProgress(Conflict):

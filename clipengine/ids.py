@@ -9,7 +9,7 @@ from typing import Literal
 
 from typeid import TypeID
 
-Prefix = Literal["rec", "clip", "evt", "whk", "dlv", "key", "inst", "store", "shr", "trn", "rul", "bat"]
+Prefix = Literal["rec", "clip", "evt", "whk", "dlv", "key", "inst", "store", "shr", "trn", "rul", "bat", "upl"]
 
 
 def new_id(prefix: Prefix) -> str:

@@ -151,6 +151,8 @@ class Limits(SettingsTable):
     max_range_seconds: Annotated[float, Field(gt=0)] = 604_800  # of recordings, in a clip that is played faster
     max_queued_clips: Annotated[int, Field(ge=1)] = 10_000
     max_upload_bytes: Annotated[int, Field(ge=1)] = 1_099_511_627_776
+    open_uploads: Annotated[int, Field(ge=1, le=100_000)] = 100  # for each key, of those that resume
+    upload_idle_seconds: Annotated[float, Field(ge=1, le=_YEAR_SECONDS)] = 86_400  # without bytes
     min_free_bytes: Annotated[int, Field(ge=0)] = 536_870_912
     requests_per_minute: Annotated[int, Field(ge=0)] = 0  # for each key; 0: no limit
     rule_failures: Annotated[int, Field(ge=1, le=1000)] = RULE_FAILURES  # in a row, which stop a rule

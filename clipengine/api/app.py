@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache, partial
 
+import anyio
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -40,6 +41,7 @@ from clipengine.api.routes import (
     proxies,
     ranges,
     recordings,
+    resumable_uploads,
     rules,
     segments,
     selections,
@@ -65,9 +67,11 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
     """
     changes = ChangeBroadcast()
     engine.ledger.on_change(changes.notify)
+    upload_slots = anyio.CapacityLimiter(uploads.MAX_UPLOADS)
     operations: list[Operation] = [
         *recordings.OPERATIONS,
-        *uploads.operations(),
+        *uploads.operations(upload_slots),
+        *resumable_uploads.operations(upload_slots, engine.settings),
         *transcripts.OPERATIONS,
         *transcriptions.OPERATIONS,
         *previews.OPERATIONS,

@@ -43,6 +43,7 @@ from clipengine.ledger.queue_order import QueueOrder
 from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
 from clipengine.ledger.requested_batches import RequestedBatches
+from clipengine.ledger.resumable_uploads import ResumableUploads
 from clipengine.ledger.retention import Retention
 from clipengine.ledger.rules import Rules
 from clipengine.ledger.segment_lists import SegmentLists
@@ -95,6 +96,7 @@ class Ledger:
         self.removals = Removals(database)
         self.recordings = Recordings(database, self.events)
         self.fetches = Fetches(database, self.recordings, self._vault)
+        self.resumable_uploads = ResumableUploads(database, self.recordings)
         self.clips = Clips(database, self.events, self.removals, max_queued)
         self.live = Live(database, self.recordings, self.clips)
         self.uploads = Uploads(database, self.clips)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Literal, Protocol
 
 from clipengine.errors import ClipEngineError
+from clipengine.recordings.partial_object import PartialObject
 
 Disposition = Literal["attachment", "inline"]  # of a download: saved as a file, or shown in the browser
 
@@ -75,6 +76,21 @@ class Store(Protocol):
 
     def put_stream(self, key: str, body: BinaryIO, *, content_type: str, limit: int) -> StoredObject:
         """Store a body of unknown length, such as an upload. Raises PayloadTooLarge beyond `limit` bytes."""
+
+    def extend(self, partial: PartialObject, body: BinaryIO) -> Iterator[PartialObject]:
+        """Append a stream to an object that is stored in steps, and yield each state that is durable.
+
+        Reads until the stream ends or the object is whole. Raises ObjectMissing if the earlier bytes are lost.
+        """
+
+    def forget(self, partial: PartialObject) -> None:
+        """Delete what only this state of an object used. Call it when a later state is recorded."""
+
+    def finish(self, partial: PartialObject) -> StoredObject:
+        """Create the object of a whole `partial`, or return it if it exists. Raises ObjectMissing if bytes are lost."""
+
+    def discard(self, partial: PartialObject) -> None:
+        """Delete everything that is stored of an object, even if it was finished. May be repeated."""
 
     def delete(self, key: str) -> None:
         """Delete an object. Deleting a missing object is not an error."""

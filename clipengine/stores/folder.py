@@ -35,13 +35,16 @@ from clipengine.errors import (
     StorageUnavailable,
 )
 from clipengine.fsync import fsync
+from clipengine.recordings.partial_object import PartialObject
 from clipengine.stores.base import Disposition, ObjectReader, Skipped, StoredObject, delete_each
 from clipengine.stores.body import Body
+from clipengine.stores.folder_partial import PartialFile
 from clipengine.stores.folder_reader import FolderReader, etag_of
 from clipengine.stores.growing_etag import check_growing, growing_etag, is_growing
 from clipengine.stores.keys import (
     INVALID_KEY,
     MAX_KEY_BYTES,
+    PARTIAL,
     RESERVED,
     check_key,
     check_list_prefix,
@@ -222,6 +225,28 @@ class FolderStore:
                 raise PayloadTooLarge(f"the upload is larger than {limit} bytes")
             return self._publish(temporary, key, content_type, source.sha256)
 
+    def extend(self, partial: PartialObject, body: BinaryIO) -> Iterator[PartialObject]:
+        with self._partial(partial) as file:
+            yield from file.extend(partial, body)
+
+    def forget(self, partial: PartialObject) -> None:
+        """Do nothing: a later state uses all bytes of an earlier one."""
+
+    def finish(self, partial: PartialObject) -> StoredObject:
+        try:
+            with self._partial(partial, exists=True) as file, file.whole(partial) as whole:
+                return self._publish(whole, partial.key, partial.content_type, None)
+        except ObjectMissing:
+            stored = self.head(partial.key)  # an engine may have been killed after it had published the file
+            if stored.size != partial.size:
+                raise
+            return stored
+
+    def discard(self, partial: PartialObject) -> None:
+        with self._operation(partial.key):
+            self._partial_path(partial).unlink(missing_ok=True)
+        self.delete(partial.key)
+
     def delete(self, key: str) -> None:
         check_key(key)
         try:
@@ -310,6 +335,20 @@ class FolderStore:
 
     # ---- steps of a put
 
+    def _partial_path(self, partial: PartialObject) -> Path:
+        return self._reserved / PARTIAL / partial.upload_id
+
+    @contextmanager
+    def _partial(self, partial: PartialObject, *, exists: bool = False) -> Iterator[PartialFile]:
+        """Open the file of an object that is stored in steps, for one writer, after checking the store."""
+        with ExitStack() as stack:
+            with self._operation(partial.key):
+                if self._identity is None:
+                    self._reserved.mkdir(exist_ok=True)
+                path = self._partial_path(partial)
+                file = stack.enter_context(PartialFile.open(path, partial.key, exists=exists or partial.offset > 0))
+            yield file
+
     @contextmanager
     def _temporary(self, key: str) -> Iterator[LockedFile]:
         """Create a temporary file in the store that is deleted after the block unless it was published."""
@@ -330,7 +369,7 @@ class FolderStore:
                 while view:
                     view = view[os.write(fd, view) :]
 
-    def _publish(self, temporary: LockedFile, key: str, content_type: str, sha256: str) -> StoredObject:
+    def _publish(self, temporary: LockedFile, key: str, content_type: str, sha256: str | None) -> StoredObject:
         """Durably rename a complete temporary file to the key, after writing its metadata."""
         with self._operation(key):
             # The file system's clock is too coarse: two puts of the same size could get the same ETag.

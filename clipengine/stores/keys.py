@@ -8,7 +8,8 @@ import unicodedata
 from clipengine.errors import InvalidBucketPath
 
 URL_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-RESERVED = ".clipengine"  # the folder store keeps its own files under this name
+RESERVED = ".clipengine"  # the stores keep their own files and objects under this name
+PARTIAL = "uploads"  # below it: objects that are stored in steps
 MAX_KEY_BYTES = 1024
 INVALID_KEY = f"its name has control characters or '.' parts, is not UTF-8, or has more than {MAX_KEY_BYTES} bytes"
 

@@ -14,12 +14,13 @@ from urllib3.response import BaseHTTPResponse
 from clipengine.budget import Allowance
 from clipengine.errors import ClipEngineError, ObjectMissing, StorageUnavailable
 from clipengine.stores.base import Disposition, ObjectReader, Skipped, StoredObject, delete_each
-from clipengine.stores.keys import INVALID_KEY, check_key, check_list_prefix, is_key
+from clipengine.stores.keys import INVALID_KEY, RESERVED, check_key, check_list_prefix, is_key
 from clipengine.stores.object_errors import check_etag
 from clipengine.stores.os_errors import translate_os_errors
 from clipengine.stores.s3_client import PAGE_OBJECTS, Retries, S3Client, S3Location
 from clipengine.stores.s3_http import RequestObserver, ignore_request
 from clipengine.stores.s3_journal import UploadJournal
+from clipengine.stores.s3_partial import PartialUploads
 from clipengine.stores.s3_reader import S3Reader, read_whole
 from clipengine.stores.s3_upload import PART_BYTES, SINGLE_PUT_BYTES, Uploader
 
@@ -45,6 +46,9 @@ class S3Store:
         self._link_seconds = link_seconds
         uploads = UploadJournal(journal, endpoint=location.endpoint, bucket=location.bucket)
         self._uploader = Uploader(self._client, uploads, single_put_bytes=single_put_bytes, part_bytes=part_bytes)
+        partial = PartialUploads(self._client, part_bytes=part_bytes)
+        self.extend, self.forget = partial.extend, partial.forget
+        self.finish, self.discard = partial.finish, partial.discard
 
     def head(self, key: str) -> StoredObject:
         return self._client.describe(self._client.stat(check_key(key)))
@@ -100,7 +104,7 @@ class S3Store:
                 stored = self._client.describe(found)
                 if is_key(stored.key):
                     yield stored
-                elif skipped is not None and not stored.key.endswith("/"):  # a marker of a folder
+                elif skipped is not None and not _is_internal(stored.key):
                     skipped(stored.key, INVALID_KEY)
             name = page[-1].object_name if len(page) == PAGE_OBJECTS else None
 
@@ -133,3 +137,8 @@ class S3Store:
     def _list_one(self) -> BaseHTTPResponse:
         prefix = self._client.name("")
         return self._client.call(lambda minio: minio.list_one(self._client.bucket, prefix), attempts=1)
+
+
+def _is_internal(key: str) -> bool:
+    """Return True for the marker of a folder, and for an object of the store's own."""
+    return key.endswith("/") or key.startswith(f"{RESERVED}/")

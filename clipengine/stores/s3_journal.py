@@ -29,6 +29,10 @@ class OpenUpload:
     file: LockedFile
     search: bool = False
 
+    def lost(self) -> None:
+        """Record that the upload may exist although its id is lost."""
+        self.search = True
+
     def started(self, upload_id: str) -> None:
         """Record the upload id."""
         with translate_os_errors("the upload journal"):

@@ -21,6 +21,7 @@ from schemathesis.core.parameters import ParameterLocation
 
 from clipengine.clips.options.watermarks import Watermark
 from clipengine.clips.texts.cues import Cue
+from clipengine.recordings.recording import RecordingSpec
 from clipengine.rules.rule import RuleSpec
 from tests.support.api import ApiServer, api_server, recorded_engine
 from tests.support.png import png
@@ -85,6 +86,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
         engine.ledger.transcripts.put(recording.recording_id, "en", [Cue(0, 1000, "budget")])
         transcription = engine.ledger.transcriptions.add(recording.recording_id, source="url")
         share, _ = engine.ledger.shares.create(clip.clip_id, expires_at=None, download=True, embed=True)
+        upload = engine.upload_receiver.begin("key_x", "a.mp4", RecordingSpec(), size=5, description="")
         rule = RuleSpec.model_validate({"ranges": {"kind": "all"}})
         yield Described(
             server,
@@ -93,6 +95,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
                 "clip_id": clip.clip_id,
                 "share_id": share.share_id,
                 "rule_id": engine.ledger.rules.create("Rule", rule).rule_id,
+                "upload_id": upload.upload_id,
                 "batch_id": engine.ledger.requested_batches.create("variants", []).batch_id,
                 "transcript_id": transcription.transcript_id,
                 "language": "en",

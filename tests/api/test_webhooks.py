@@ -256,6 +256,7 @@ class TestSecretUrls:
             "share_id": "shr_x",
             "rule_id": "rul_x",
             "batch_id": "bat_x",
+            "upload_id": "upl_x",
             "transcript_id": "trn_x",
             "webhook_id": delivery.endpoint_id,
             "delivery_id": delivery.delivery_id,

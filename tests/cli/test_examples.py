@@ -72,6 +72,7 @@ def ids(server: RunningServer, clip: Clip) -> dict[str, str]:
         "rule_id": server.client().rules.create("example", ranges={"kind": "all"}).rule_id,
         "batch_id": server.client().clips.variants({"render": "smart"}, clip_ids=["x"]).batch_id,
         "transcript_id": "trn_x",
+        "upload_id": "upl_x",
     }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,11 @@ from clipengine.ledger.cursors import encode_cursor
 from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.recordings import RecordingFilter
+from clipengine.ledger.resumable_uploads import ResumableUpload
 from clipengine.ledger.uploads import Finished
-from clipengine.recordings.recording import Recording
+from clipengine.recordings.partial_object import PartialObject
+from clipengine.recordings.recording import Recording, RecordingSpec
+from clipengine.timecode import now_ms
 
 Queue = Callable[..., Clip]
 Plans = Callable[[], dict[str, list[str]]]
@@ -204,3 +208,16 @@ def test_queries_of_retention_use_indexes(ledger: Ledger, plans: Plans) -> None:
     used = [step for steps in found.values() for step in steps]
     for index in ("deliveries_created", "events_created", "deliveries_event"):
         assert any(index in step for step in used), used
+
+
+def test_uploads_are_claimed_and_expire_by_indexes(ledger: Ledger, plans: Plans) -> None:
+    partial = PartialObject("upl_1", "recordings/rec_1/a.mp4", 9, "video/mp4")
+    upload = ResumableUpload("key_1", "rec_1", "", RecordingSpec(), partial, now_ms(), now_ms())
+    ledger.resumable_uploads.add(upload, most=5)
+    claimed = ledger.resumable_uploads.claim("upl_1", "me", since=0)
+    ledger.resumable_uploads.release_orphans("me", in_flight=lambda: ["upl_1"])
+    claimed = ledger.resumable_uploads.advance(claimed, replace(partial, offset=5))
+    ledger.resumable_uploads.release(claimed)
+    assert ledger.resumable_uploads.idle(now_ms() + 1000, limit=5) == ["upl_1"]
+    assert ledger.resumable_uploads.get("upl_1").partial.offset == 5
+    _check(plans())

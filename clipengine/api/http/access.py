@@ -22,10 +22,14 @@ _ADMINISTRATION = frozenset({"deliveries", "keys", "rules", "settings", "webhook
 
 @dataclass(frozen=True)
 class Object:
-    """Target of a request: the first collection in its path (`clips`), and the id of an object in it."""
+    """Target of a request: the first collection in its path (`clips`), and the id of an object in it.
+
+    An object that belongs to one key has the id of that key.
+    """
 
     kind: str
     id: str | None = None
+    key_id: str | None = None
 
 
 PUBLIC = Object("public")  # the page, the documents, health, signing in and out
@@ -46,7 +50,7 @@ def may(caller: Caller, action: Action, object: Object) -> bool:
     if object == PUBLIC:
         return True
     if isinstance(caller, ApiKey):
-        return needed_scope(action, object) in caller.scopes
+        return needed_scope(action, object) in caller.scopes and object.key_id in (None, caller.key_id)
     if isinstance(caller, Share):
         grants = {"read": True, "download": caller.download, "embed": caller.embed}
         return object == Object("clips", caller.clip_id) and not caller.expired and grants.get(action, False)
@@ -66,6 +70,8 @@ def require(caller: Caller, action: Action, object: Object) -> None:
     """Raise Forbidden unless the caller may do this with the object."""
     if may(caller, action, object):
         return
+    if isinstance(caller, ApiKey) and object.key_id not in (None, caller.key_id):
+        raise Forbidden("This belongs to another key", hint="Use the key that created it.")
     if isinstance(caller, ApiKey):
         raise Forbidden(f"This key does not have the scope `{needed_scope(action, object)}`")
     raise Forbidden("This request is not allowed", hint="Use a key.")

@@ -46,6 +46,11 @@ _CORS_HEADERS = (
     "Mcp-Name",
     "Mcp-Protocol-Version",
     "Range",
+    "Tus-Resumable",
+    "Upload-Checksum",
+    "Upload-Length",
+    "Upload-Metadata",
+    "Upload-Offset",
     "X-Request-Id",
     "traceparent",
 )
@@ -57,6 +62,14 @@ _CORS_EXPOSED = (
     "Link",
     "Location",
     "Retry-After",
+    "Tus-Extension",
+    "Tus-Max-Size",
+    "Tus-Resumable",
+    "Tus-Version",
+    "Upload-Expires",
+    "Upload-Length",
+    "Upload-Metadata",
+    "Upload-Offset",
     "X-Request-Id",
 )
 

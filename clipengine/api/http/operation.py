@@ -129,6 +129,7 @@ class Operation:
     creates: bool = False  # takes an Idempotency-Key
     uploads: Sequence[str] = ()  # media types of the bytes that it takes
     headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # schemas of the headers that it takes
+    answer_headers: Mapping[str, str] = field(default_factory=dict)  # of all responses of its path
     is_former: bool = False  # at an address of an earlier release
     multiplies: bool = False  # a small body may stand for the work of a large one
 
@@ -178,18 +179,23 @@ def once(call: Call[Q, B], work: Callable[[], StoredAnswer], then: Callable[[], 
     `work` runs in one transaction and does no I/O except on the ledger; its errors are not stored. `then` is called
     after the commit, but not for a replay: a repeated cancel must not kill the next attempt of the clip.
     """
-    request = call.request
-    answer, replayed = call.ledger.idempotency.once(
-        idempotency_key(request.headers.get("idempotency-key")),
-        scope=f"{call.key.key_id} {request.method} {request.scope['path']}",
-        fingerprint=fingerprint(call.body),
-        work=work,
-    )
+    answer, replayed = kept_answer(call, work, fingerprint(call.body))
     if replayed:
         return json_response(answer.body, answer.status, {**answer.headers, "Idempotent-Replayed": "true"})
     if then is not None:
         then()
     return json_response(answer.body, answer.status, answer.headers)
+
+
+def kept_answer(call: Call[Q, B], work: Callable[[], StoredAnswer], request_hash: str) -> tuple[StoredAnswer, bool]:
+    """Return the answer of `work`, or the stored one of the same request and True, see `once`."""
+    request = call.request
+    return call.ledger.idempotency.once(
+        idempotency_key(request.headers.get("idempotency-key")),
+        scope=f"{call.key.key_id} {request.method} {request.scope['path']}",
+        fingerprint=request_hash,
+        work=work,
+    )
 
 
 def fingerprint(body: Body) -> str:
@@ -281,17 +287,20 @@ class Resource:
         self._rates = rates
         names = [*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])]
         self._allow = ", ".join(sorted(names))
+        self._headers = {name: text for each in methods.values() for name, text in each.answer_headers.items()}
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         operation = self._methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
+        headers = self._headers
         if operation is not None:
             if operation.is_former or uses_former_name(operation.query, scope["query_string"]):
-                scope["deprecated"] = FORMER_HEADERS  # also of a response to an error
+                headers = {**headers, **FORMER_HEADERS}
+            scope["answer_headers"] = headers  # of a response to an error
             response = await self._traced(operation, Request(scope, receive))
-            response.headers.update(scope.get("deprecated", {}))
         else:
             meant = _probable_path(self.path, scope["method"], self._by_method.get(scope["method"], ()))
             response = other_method(scope, self._allow, meant)
+        response.headers.update(headers)
         await response(scope, receive, send)
 
     async def _traced(self, operation: Operation, request: Request) -> Response:

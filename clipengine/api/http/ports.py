@@ -17,6 +17,7 @@ from clipengine.work.cutting.variants import Variants
 from clipengine.work.documents import Documents
 from clipengine.work.previews.previews import Previews
 from clipengine.work.suggester import Suggester
+from clipengine.work.upload_receiver import UploadReceiver
 
 
 class Check(Protocol):
@@ -49,6 +50,8 @@ class Engine(Protocol):
     def rule_clips(self) -> RuleClips: ...
     @property
     def variants(self) -> Variants: ...
+    @property
+    def upload_receiver(self) -> UploadReceiver: ...
     @property
     def suggester(self) -> Suggester | None: ...
 

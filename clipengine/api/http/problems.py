@@ -71,7 +71,7 @@ def problem(scope: Scope, error: ClipEngineError, headers: dict[str, str] | None
     return Response(
         json.dumps(body),  # ASCII: text that a client sent may not be valid Unicode
         status_code=error.status,
-        headers={**_headers(error), **scope.get("deprecated", {}), **(headers or {})},
+        headers={**_headers(error), **scope.get("answer_headers", {}), **(headers or {})},
         media_type=PROBLEM_TYPE,
     )
 

@@ -20,6 +20,7 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     ("pieces", "Files of recordings", r"/pieces$"),
     ("previews", "Previews", r"/(frame|frames|filmstrip|waveform|moments)$"),
     ("ranges", "Lists of ranges", r"/(ranges|segments)"),
+    ("uploads", "Uploads that resume", r"/uploads"),
     ("clip-plans", "Plans of clips", r"/clips/plan$"),
     ("clip-pictures", "Pictures of clips", r"/(framing|captions)$|/watermarks"),
     ("clip-files", "Files of clips", r"/clips/(archive|{clip_id}/(download|poster))"),
@@ -33,7 +34,7 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     ("events", "Events", r"/(events|ingest)"),
     ("recordings", "Recordings", r"/"),
 )
-_ORDER: tuple[str, ...] = ("recordings", "pieces", "transcripts", "ranges", "previews", "proxies")
+_ORDER: tuple[str, ...] = ("recordings", "uploads", "pieces", "transcripts", "ranges", "previews", "proxies")
 _ORDER += ("clips", "clip-plans", "clip-pictures", "clip-batches", "clip-selections", "clip-files", "shares")
 _ORDER += ("webhooks", "deliveries", "events", "rules", "keys", "installation")
 # Pages of the objects that several resources refer to.

@@ -62,6 +62,7 @@ clip keeps the id of the request that created it as `request_id`. A `traceparent
 _ADDRESS = "/v1/openapi.json"
 _TAGS = {
     "recordings": "Recordings, their transcripts, previews and clips.",
+    "uploads": "Uploads of recordings that resume.",
     "clips": "Clips, their files and their links.",
     "search": "Search in all transcripts.",
     "transcriptions": "Jobs that make the transcript of a recording.",

@@ -39,6 +39,7 @@ _GROUPS = (
             "smart-render",
             "results",
             "recordings",
+            "uploads",
             "pieces",
             "live",
             "producers",

@@ -687,6 +687,33 @@ def migration_58(database: Database) -> None:
     )
 
 
+def migration_59(database: Database) -> None:
+    """Add uploads of recordings that arrive in several requests."""
+    database.run(
+        """CREATE TABLE resumable_uploads (
+            upload_id TEXT NOT NULL PRIMARY KEY,
+            key_id TEXT NOT NULL,
+            recording_id TEXT NOT NULL,
+            bucket_path TEXT NOT NULL,
+            size BIGINT NOT NULL,
+            description TEXT NOT NULL,
+            spec TEXT NOT NULL,
+            received BIGINT NOT NULL DEFAULT 0,
+            handle TEXT NOT NULL DEFAULT '',
+            parts TEXT NOT NULL DEFAULT '[]',
+            rest BIGINT NOT NULL DEFAULT 0,
+            created_at BIGINT NOT NULL,
+            touched_at BIGINT NOT NULL,
+            completed_at BIGINT,
+            owner TEXT,
+            lease INTEGER NOT NULL DEFAULT 0
+        )"""
+    )
+    database.run("CREATE INDEX resumable_uploads_open ON resumable_uploads (key_id) WHERE completed_at IS NULL")
+    database.run("CREATE INDEX resumable_uploads_touched ON resumable_uploads (touched_at, upload_id)")
+    database.run("CREATE INDEX resumable_uploads_owner ON resumable_uploads (owner) WHERE owner IS NOT NULL")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -743,6 +770,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_56,
     migration_57,
     migration_58,
+    migration_59,
 )
 
 

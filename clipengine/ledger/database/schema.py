@@ -107,6 +107,30 @@ class FetchRow(Model):
         table_name = "fetches"
 
 
+class ResumableUploadRow(Model):
+    """Uploads of recordings that arrive in several requests. Deleted some time after the last one."""
+
+    upload_id = TextField(primary_key=True)
+    key_id = TextField()  # of the API key that began it
+    recording_id = TextField()  # of the recording that it will be
+    bucket_path = TextField()
+    size = BigIntegerField()
+    description = TextField()  # Upload-Metadata, as it was sent
+    spec = JsonText()  # of the recording
+    received = BigIntegerField(default=0)  # bytes that are stored durably
+    handle = TextField(default="")  # the store's name of the unfinished object
+    parts = JsonText(default=list)  # their ETags
+    rest = BigIntegerField(default=0)  # bytes that are in no part yet
+    created_at = BigIntegerField()
+    touched_at = BigIntegerField()  # by the last request that sent bytes
+    completed_at = BigIntegerField(null=True)
+    owner = TextField(null=True)  # the engine that receives bytes
+    lease = IntegerField(default=0)  # incremented by each claim, never decremented
+
+    class Meta:
+        table_name = "resumable_uploads"
+
+
 class LandmarksRow(Model):
     recording_id = TextField(primary_key=True)
     landmarks = JsonText()
@@ -546,6 +570,7 @@ TABLES: tuple[type[Model], ...] = (
     SessionRow,
     RecordingRow,
     FetchRow,
+    ResumableUploadRow,
     LandmarksRow,
     LiveRow,
     PieceIndexRow,

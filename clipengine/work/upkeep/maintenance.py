@@ -13,6 +13,7 @@ from clipengine.stores.base import Store
 from clipengine.work.jobs.fetches import Fetcher
 from clipengine.work.jobs.scratch import Scratch
 from clipengine.work.upkeep.metrics import Metrics
+from clipengine.work.upload_receiver import UploadReceiver
 from clipengine.work.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Maintenance:
         fetcher: Fetcher,
         metrics: Metrics,
         workers: Mapping[str, Worker[Any]],
+        upload_receiver: UploadReceiver,
         *,
         owner: str,
     ) -> None:
@@ -42,6 +44,7 @@ class Maintenance:
         self._fetcher = fetcher
         self._metrics = metrics
         self._workers = workers
+        self._upload_receiver = upload_receiver
         self._owner = owner
         self.has_commits = False  # since the latest advance of the commit watermark
         self._watermark_at = self._due_check_at = 0.0
@@ -68,6 +71,8 @@ class Maintenance:
         self._ledger.idempotency.purge()
         self._ledger.engines.forget(self._owner)
         self._ledger.storage_use.note_day()
+        if removed := self._upload_receiver.remove_idle():
+            log.info("%d idle uploads were deleted", removed)
         try:
             aborted = self._store.sweep_uploads()
         except StorageError as error:
@@ -88,6 +93,7 @@ class Maintenance:
         released += ledger.transcriptions.release_orphans(owner, in_flight=transcriptions, living=living)
         released += ledger.batches.release_orphans(owner, in_flight=batches, living=living)
         ledger.live.release_orphans(owner, in_flight=live, living=living)
+        ledger.resumable_uploads.release_orphans(owner, in_flight=self._upload_receiver.in_flight, living=living)
         ledger.removals.release_orphans(owner, in_flight=removals, living=living)
         repeated = ledger.deliveries.release_orphans(owner, in_flight=deliveries, living=living)
         self._metrics.repeated_deliveries.inc(repeated)

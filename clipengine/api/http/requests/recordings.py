@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -97,7 +98,34 @@ class VariantOfPlaylist(Body):
         return self
 
 
-class RegisterRecording(Body):
+class DescribedRecording(Body):
+    """What a client says of a new recording, besides its place."""
+
+    name: Line | None = None
+    metadata: Metadata = Field(default={})
+    tags: Tags = Field(default=[])
+    started_at: StartOfRecording | None = Field(
+        default=None, description="When the recording began, if its file does not state it or is wrong."
+    )
+    series: Line | None = Field(default=None, description=_SERIES)
+
+    def spec(self) -> RecordingSpec:
+        """Return the options of the recording, without its place in the store."""
+        own = type(self).model_fields.keys() & {*SPEC_FIELDS} - {"variant", "folder"}
+        return RecordingSpec(**{name: getattr(self, name) for name in own}, given_start=self.started_at)
+
+
+class UploadMetadata(Body):
+    """The pairs of `Upload-Metadata` that are read; clients may send others."""
+
+    filename: Line
+    recording: DescribedRecording = DescribedRecording()
+
+    def spec(self) -> RecordingSpec:
+        return replace(self.recording.spec(), name=self.recording.name or self.filename)
+
+
+class RegisterRecording(DescribedRecording):
     max_bytes = None  # as for a clip
     always_hashed = ("bucket_path", "name", "metadata")
     model_config = like(
@@ -136,9 +164,6 @@ class RegisterRecording(Body):
         description="Only the files of this day, in the time zone of the names.",
         json_schema_extra={"format": "date"},
     )
-    name: Line | None = None
-    metadata: Metadata = Field(default={})
-    tags: Tags = Field(default=[])
     variant: VariantOfPlaylist | None = Field(
         default=None, description="The variant of a master playlist. Default: the one with the most pixels."
     )
@@ -147,17 +172,10 @@ class RegisterRecording(Body):
         description="A playlist, a folder, or a file in a folder store may still be written: its `status` is "
         "`recording` until it ends. Otherwise a playlist without an end fails with `recording_not_ready`.",
     )
-    started_at: StartOfRecording | None = Field(
-        default=None, description="When the recording began, if its file does not state it or is wrong."
-    )
-    series: Line | None = Field(default=None, description=_SERIES)
 
     def spec(self) -> RecordingSpec:
-        """Return the options of the recording, without its place in the store."""
         variant = None if self.variant is None else self.variant.model_dump(exclude_none=True)
-        own = RegisterRecording.model_fields.keys() & {*SPEC_FIELDS} - {"variant", "folder"}
-        values = {name: getattr(self, name) for name in own}
-        return RecordingSpec(**values, variant=variant, given_start=self.started_at)
+        return replace(super().spec(), variant=variant)
 
     @model_validator(mode="after")
     def _has_one_place(self) -> RegisterRecording:

@@ -1,0 +1,117 @@
+"""Bounded pipe for a request's body, from the event loop to a thread that stores it.
+
+The body is never whole in memory, and a slow store slows the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import threading
+from collections import deque
+
+from starlette.requests import ClientDisconnect, Request
+
+from clipengine.errors import ClipEngineError, Internal, MalformedRequest
+from clipengine.pace import Pace
+
+STALL_SECONDS = 60
+_PIPE_BYTES = 4 * 1024 * 1024
+
+log = logging.getLogger(__name__)
+
+
+class BodyPipe(io.RawIOBase):
+    """Written by a coroutine, read as a blocking stream by a thread; holds at most `capacity` bytes or one chunk.
+
+    If it `keeps` what has arrived, an incomplete body ends as if it were complete, and `interruption` says why.
+    """
+
+    def __init__(self, capacity: int = _PIPE_BYTES, *, keeps: bool = False) -> None:
+        super().__init__()
+        self.keeps = keeps
+        self.interruption: ClipEngineError | None = None
+        self._capacity = capacity
+        self._loop = asyncio.get_running_loop()
+        self._room = asyncio.Event()
+        self._filled = threading.Condition()
+        self._chunks: deque[memoryview] = deque()
+        self._held = 0
+        self._finished = False
+        self._error: ClipEngineError | None = None
+
+    async def send(self, chunk: bytes) -> None:
+        """Append a chunk, waiting while the pipe is full."""
+        while self._held >= self._capacity:
+            self._room.clear()
+            if self._held >= self._capacity:  # the reader may have consumed data meanwhile
+                await self._room.wait()
+        if chunk:
+            with self._filled:
+                self._chunks.append(memoryview(chunk))
+                self._held += len(chunk)
+                self._filled.notify()
+
+    def finish(self) -> None:
+        """Mark the body as complete."""
+        with self._filled:
+            self._finished = True
+            self._filled.notify()
+
+    def fail(self, error: ClipEngineError) -> None:
+        """Mark the body as incomplete; the next read raises this error, unless the pipe keeps what has arrived."""
+        with self._filled:
+            if self.keeps:
+                self.interruption, self._finished = self.interruption or error, True
+            else:
+                self._error = self._error or error
+            self._filled.notify()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        with self._filled:
+            while not (self._chunks or self._finished or self._error):
+                self._filled.wait()
+            if self._error:
+                raise self._error
+            if not self._chunks:
+                return 0
+            chunk = self._chunks.popleft()
+            count = min(len(buffer), len(chunk))
+            buffer[:count] = chunk[:count]
+            if count < len(chunk):
+                self._chunks.appendleft(chunk[count:])
+            self._held -= count
+        self._loop.call_soon_threadsafe(self._room.set)
+        return count
+
+
+async def feed(request: Request, pipe: BodyPipe) -> None:
+    """Copy the body into the pipe. Never raises: an error is passed to the pipe."""
+    loop = asyncio.get_running_loop()
+    chunks = request.stream()
+    pace, received = Pace(STALL_SECONDS), 0
+    try:
+        while True:
+            asked = loop.time()
+            async with asyncio.timeout(pace.left()):
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                break
+            received += len(chunk)
+            pace.add(waited=loop.time() - asked, received=len(chunk))
+            await pipe.send(chunk)
+    except TimeoutError:
+        pipe.fail(MalformedRequest("The upload came too slowly, or not at all", hint="Send the upload again."))
+    except ClientDisconnect:
+        pipe.fail(MalformedRequest("The client ended the connection before the upload was whole"))
+    except Exception as error:  # otherwise the reader would wait forever
+        log.exception("an upload failed")
+        pipe.fail(Internal(f"The upload failed: {type(error).__name__}"))
+    else:
+        if not received and not pipe.keeps:
+            pipe.fail(MalformedRequest("The upload is empty", hint="Send the recording's bytes as the body."))
+        pipe.finish()

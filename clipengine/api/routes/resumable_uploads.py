@@ -1,0 +1,291 @@
+"""Uploads that resume: tus 1.0 at `/v1/uploads`. Bytes that have arrived are kept if a request is interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from collections.abc import Callable
+from email.utils import formatdate
+from functools import partial
+from typing import Any, BinaryIO, TypeVar, cast
+
+import anyio
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+
+from clipengine.api.http.access import Object, require
+from clipengine.api.http.body_pipe import BodyPipe
+from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, kept_answer
+from clipengine.api.http.requests.fields import NoBody, NoQuery
+from clipengine.api.http.requests.tus import (
+    BYTES,
+    MAX_METADATA_CHARACTERS,
+    VERSION,
+    Checksum,
+    check_content_type,
+    check_version,
+    described,
+    expected_checksum,
+    metadata_header,
+    tus_headers,
+    upload_length,
+    upload_offset,
+)
+from clipengine.api.http.validation import declared_length
+from clipengine.api.routes.uploads import check_slots, received
+from clipengine.errors import (
+    Busy,
+    ChecksumMismatch,
+    DiskFull,
+    DiskLow,
+    InvalidRequest,
+    PayloadTooLarge,
+    StorageDenied,
+    StorageError,
+    StorageUnavailable,
+    TusVersionUnsupported,
+    UnsupportedContentType,
+    UploadLocked,
+    UploadNotFound,
+    UploadOffsetConflict,
+)
+from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.ledger.resumable_uploads import ResumableUpload
+from clipengine.objects.base import shown_time
+from clipengine.objects.upload import UploadObject
+from clipengine.settings import Settings
+
+_READ_BYTES = 1 << 20
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_Call = Call[NoQuery, NoBody]
+
+
+async def begin_upload(slots: anyio.CapacityLimiter, call: _Call) -> Response:
+    """Begin an upload, and receive the bytes of the request if it has any."""
+    request, settings = call.request, call.engine.settings
+    check_version(request)
+    size = upload_length(request, most=settings.limits.max_upload_bytes)
+    header = metadata_header(request)
+    metadata, checksum = described(header), expected_checksum(request)
+    has_bytes = _has_body(request)
+    if has_bytes:
+        check_content_type(request)
+        _check_length(request, size)
+        check_slots(slots)
+    call.engine.admit()
+
+    def begin() -> StoredAnswer:
+        begun = call.engine.upload_receiver.begin(
+            call.key.key_id, metadata.filename, metadata.spec(), size=size, description=header
+        )
+        return StoredAnswer(201, {"upload_id": begun.upload_id})
+
+    same = hashlib.sha256(f"{size} {header}".encode()).hexdigest()
+    answer, replayed = await call.in_session(lambda: kept_answer(call, begin, same))
+    id = answer.body["upload_id"]
+    if has_bytes:
+        try:
+            await _receive(slots, call, id, 0, checksum)
+        except (UploadOffsetConflict, StorageError) as error:  # the client continues at the offset of the response
+            log.info("upload %s: %s", id, error.message)
+    upload = await call.in_session(lambda: _own(call, id))
+    headers = {"Location": f"/v1/uploads/{id}", **({"Idempotent-Replayed": "true"} if replayed else {})}
+    return json_response(_object(call, upload).to_object(), 201, {**headers, **_headers(call, upload)})
+
+
+async def get_upload(slots: anyio.CapacityLimiter, call: _Call) -> Response:
+    """Return the offset. If only the registration of the recording is missing, it is done first."""
+    check_version(call.request)
+    id = call.path("upload_id")
+    upload = await call.in_session(lambda: _own(call, id))
+    if upload.partial.is_whole and upload.completed_at is None:
+        upload = await _in_slot(slots, partial(call.engine.upload_receiver.complete, id))
+    return json_response(_object(call, upload).to_object(), 200, _headers(call, upload, with_metadata=True))
+
+
+async def append_to_upload(slots: anyio.CapacityLimiter, call: _Call) -> Response:
+    request, id = call.request, call.path("upload_id")
+    check_version(request)
+    offset, checksum = upload_offset(request), expected_checksum(request)
+    upload = await call.in_session(lambda: _own(call, id))
+    size = upload.partial.size
+    if upload.completed_at is None or offset + declared_length(request) != size:  # else a repeated last request
+        _check_length(request, size - offset)
+        check_slots(slots)
+        call.engine.admit()
+        upload = await _receive(slots, call, id, offset, checksum)
+    return Response(status_code=204, headers=_headers(call, upload))
+
+
+async def end_upload(slots: anyio.CapacityLimiter, call: _Call) -> Response:
+    check_version(call.request)
+    id = call.path("upload_id")
+    await call.in_session(lambda: _own(call, id))
+    await _in_slot(slots, partial(call.engine.upload_receiver.end, id))
+    return Response(status_code=204)
+
+
+async def _receive(
+    slots: anyio.CapacityLimiter, call: _Call, id: str, offset: int, checksum: Checksum | None
+) -> ResumableUpload:
+    """Store the bytes of the request. If it is interrupted, raise the reason after what has arrived is stored."""
+    pipe = BodyPipe(keeps=True)
+
+    def check() -> None:
+        if pipe.interruption:
+            raise pipe.interruption
+        assert checksum is not None
+        checksum.verify()
+
+    def store() -> ResumableUpload:
+        buffered = cast(BinaryIO, io.BufferedReader(pipe, _READ_BYTES))
+        body = buffered if checksum is None else cast(BinaryIO, checksum.reading(buffered))
+        receive = call.engine.upload_receiver.receive
+        return receive(id, body, offset=offset, check=None if checksum is None else check)
+
+    upload = await received(slots, call, pipe, store)
+    if pipe.interruption and upload.completed_at is None:
+        raise pipe.interruption
+    return upload
+
+
+async def _in_slot(slots: anyio.CapacityLimiter, work: Callable[[], T]) -> T:
+    """Return the result of work on the store, in a thread of the uploads."""
+    check_slots(slots)
+    return await anyio.to_thread.run_sync(work, limiter=slots)
+
+
+def _own(call: _Call, id: str) -> ResumableUpload:
+    """Return the upload. Raise UploadNotFound, and Forbidden if another key began it."""
+    upload = call.engine.upload_receiver.get(id)
+    require(call.key, "write", Object("uploads", id, upload.key_id))
+    return upload
+
+
+def _has_body(request: Request) -> bool:
+    return bool(declared_length(request)) or "transfer-encoding" in request.headers
+
+
+def _check_length(request: Request, most: int) -> None:
+    """Raise PayloadTooLarge if the body has more bytes than are missing."""
+    if declared_length(request) > max(most, 0):
+        hint = "Send the bytes from Upload-Offset up to Upload-Length."
+        raise PayloadTooLarge("The body goes beyond the end of the upload", hint=hint)
+
+
+def _expires_at(call: _Call, upload: ResumableUpload) -> int:
+    return upload.touched_at + call.engine.upload_receiver.idle_ms
+
+
+def _object(call: _Call, upload: ResumableUpload) -> UploadObject:
+    recording_id = None if upload.completed_at is None else upload.recording_id
+    return UploadObject.of(
+        upload,
+        offset=upload.partial.offset,
+        size_bytes=upload.partial.size,
+        expires_at=shown_time(_expires_at(call, upload)),
+        recording_id=recording_id,
+    )
+
+
+def _headers(call: _Call, upload: ResumableUpload, *, with_metadata: bool = False) -> dict[str, str]:
+    headers = {
+        "Upload-Offset": str(upload.partial.offset),
+        "Upload-Length": str(upload.partial.size),
+        "Upload-Expires": formatdate(_expires_at(call, upload) / 1000, usegmt=True),
+    }
+    if with_metadata and upload.description:
+        headers["Upload-Metadata"] = upload.description
+    return headers
+
+
+def _described(text: str, **schema: Any) -> dict[str, Any]:
+    return {"type": "string", **schema, "description": text}
+
+
+def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operation]:
+    number = {"pattern": r"^\d{1,18}$"}
+    version = {"Tus-Resumable": _described("Version of the protocol.", enum=[VERSION])}
+    checksum = {"Upload-Checksum": _described("`sha256`, `sha1` or `md5`, a space, and the digest in base64.")}
+    every = tus_headers(settings.limits.max_upload_bytes)
+    receiving = (
+        UploadLocked,
+        UploadOffsetConflict,
+        ChecksumMismatch,
+        TusVersionUnsupported,
+        UnsupportedContentType,
+        PayloadTooLarge,
+        InvalidRequest,
+        StorageDenied,
+        StorageUnavailable,
+        DiskFull,
+        DiskLow,
+        Busy,
+    )
+    one = "/v1/uploads/{upload_id}"
+    return [
+        Operation(
+            "POST",
+            "/v1/uploads",
+            "write",
+            partial(begin_upload, slots),
+            "Begin an upload that resumes",
+            [Answer(201, "The upload has begun, at `Location`.", UploadObject)],
+            receiving,
+            creates=True,
+            headers={
+                **version,
+                "Upload-Length": _described("Size of the recording in bytes.", **number),
+                "Upload-Metadata": _described(
+                    "Pairs of a key and a base64 text: `filename`, and `recording`, a JSON object with fields of "
+                    "`POST /v1/recordings`.",
+                    maxLength=MAX_METADATA_CHARACTERS,
+                ),
+                **checksum,
+            },
+            answer_headers=every,
+        ),
+        Operation(
+            "GET",
+            one,
+            "write",
+            partial(get_upload, slots),
+            "Get the offset at which an upload continues",
+            [Answer(200, "The upload.", UploadObject)],
+            (UploadNotFound, UploadLocked, TusVersionUnsupported, StorageDenied, DiskFull, Busy),
+            headers=version,
+            answer_headers=every,
+        ),
+        Operation(
+            "PATCH",
+            one,
+            "write",
+            partial(append_to_upload, slots),
+            "Append bytes to an upload",
+            [Answer(204, "The bytes are stored. The last ones register the recording.")],
+            (UploadNotFound, *receiving),
+            headers={
+                **version,
+                "Upload-Offset": _described("Bytes that are stored, from which the body continues.", **number),
+                **checksum,
+            },
+            uploads=[BYTES],
+            answer_headers=every,
+        ),
+        Operation(
+            "DELETE",
+            one,
+            "write",
+            partial(end_upload, slots),
+            "Delete an upload; its recording, if it is complete, stays",
+            [NOTHING],
+            (UploadNotFound, UploadLocked, TusVersionUnsupported, Busy),
+            headers=version,
+            answer_headers=every,
+        ),
+    ]

@@ -1,0 +1,169 @@
+"""Reception of uploads that resume: from a request's body into the store and the ledger, and the end of each upload."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from clipengine.errors import ObjectMissing, RequestError, StorageError, UploadNotFound, UploadOffsetConflict
+from clipengine.ids import new_id
+from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.resumable_uploads import ResumableUpload
+from clipengine.recordings.discovery import upload_key
+from clipengine.recordings.media_types import media_type
+from clipengine.recordings.partial_object import PartialObject
+from clipengine.recordings.recording import RecordingSpec
+from clipengine.settings import Limits
+from clipengine.stores.base import Store
+from clipengine.timecode import now_ms
+
+_AT_ONCE = 100  # idle uploads of one query
+
+log = logging.getLogger(__name__)
+
+
+class UploadReceiver:
+    """The uploads that this engine receives. Thread-safe: each upload has one writer at a time in all engines."""
+
+    def __init__(self, ledger: Ledger, store: Store, limits: Limits, *, owner: str) -> None:
+        self._ledger = ledger
+        self._uploads = ledger.resumable_uploads
+        self._store = store
+        self._limits = limits
+        self._owner = owner
+        self._lock = threading.Lock()
+        self._receiving: Counter[str] = Counter()
+
+    @property
+    def idle_ms(self) -> int:
+        return round(self._limits.upload_idle_seconds * 1000)
+
+    def begin(self, key_id: str, name: str, spec: RecordingSpec, *, size: int, description: str) -> ResumableUpload:
+        """Begin an upload of `size` bytes. Nothing is stored until they arrive. Raises RateLimited."""
+        recording_id, now = new_id("rec"), now_ms()
+        key = upload_key(recording_id, name)
+        partial = PartialObject(new_id("upl"), key, size, media_type(key))
+        upload = ResumableUpload(key_id, recording_id, description, spec, partial, now, now)
+        self._uploads.add(upload, most=self._limits.open_uploads)
+        return upload
+
+    def get(self, id: str) -> ResumableUpload:
+        """Return an upload. Raises UploadNotFound, also if it has expired."""
+        return self._uploads.get(id, since=now_ms() - self.idle_ms)
+
+    def receive(
+        self, id: str, body: BinaryIO, *, offset: int, check: Callable[[], None] | None = None
+    ) -> ResumableUpload:
+        """Append bytes from `offset` on until the body ends, and register the recording after the last one.
+
+        Each state is recorded when the store has it, but with a `check` only the last one, unless the check of the
+        whole body raises. Raises UploadNotFound, UploadLocked, UploadOffsetConflict, and the errors of body and store.
+        """
+        with self._claimed(id) as upload:
+            if upload.partial.offset != offset:
+                raise UploadOffsetConflict(f"The upload has {upload.partial.offset} bytes, not {offset}")
+            if not upload.partial.is_whole:
+                upload = self._extend(upload, body, check)
+            return self._completed(upload)
+
+    def complete(self, id: str) -> ResumableUpload:
+        """Register the recording of an upload whose last request was interrupted after the last byte."""
+        with self._claimed(id) as upload:
+            return self._completed(upload)
+
+    def end(self, id: str) -> None:
+        """Delete an upload and, unless it is a recording by now, its bytes. Raises UploadNotFound, UploadLocked."""
+        with self._claimed(id) as upload:
+            self._discard(upload)
+
+    def remove_idle(self) -> int:
+        """Delete the uploads that have not received bytes for too long, and return their number."""
+        removed = 0
+        while ids := self._uploads.idle(now_ms() - self.idle_ms, limit=_AT_ONCE):
+            ended = sum(map(self._end_idle, ids))
+            removed += ended
+            if not ended:
+                break
+        return removed
+
+    def _end_idle(self, id: str) -> bool:
+        try:
+            with self._claimed(id, since=0) as upload:
+                return self._discard(upload)
+        except RequestError:  # another engine deletes it
+            return False
+
+    def in_flight(self) -> Collection[str]:
+        """Return the ids of the uploads that this engine receives."""
+        with self._lock:
+            return set(self._receiving)
+
+    @contextmanager
+    def _claimed(self, id: str, *, since: int | None = None) -> Iterator[ResumableUpload]:
+        """Claim an upload for the duration of the context. One whose bytes the store has lost is deleted."""
+        with self._in_flight(id):
+            upload = self._uploads.claim(id, self._owner, since=now_ms() - self.idle_ms if since is None else since)
+            try:
+                yield upload
+            except ObjectMissing as error:
+                self._discard(upload)
+                raise UploadNotFound(f"The store has lost bytes of the upload: {error.message}") from error
+            finally:
+                self._uploads.release(upload)
+
+    @contextmanager
+    def _in_flight(self, id: str) -> Iterator[None]:
+        """List the upload in `in_flight`, from before its claim until after its release."""
+        with self._lock:
+            self._receiving[id] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._receiving[id] -= 1
+                if not self._receiving[id]:
+                    del self._receiving[id]
+
+    def _extend(self, upload: ResumableUpload, body: BinaryIO, check: Callable[[], None] | None) -> ResumableUpload:
+        reached = upload.partial
+        for reached in self._store.extend(upload.partial, body):
+            if check is None:
+                upload = self._advance(upload, reached)
+        if check is not None:
+            check()
+            upload = self._advance(upload, reached)
+        return upload
+
+    def _advance(self, upload: ResumableUpload, reached: PartialObject) -> ResumableUpload:
+        if reached is upload.partial:
+            return upload
+        advanced = self._uploads.advance(upload, reached)
+        try:
+            self._store.forget(upload.partial)
+        except StorageError as error:
+            log.warning("bytes of %s are deleted when its upload ends: %s", reached.key, error.message)
+        return advanced
+
+    def _completed(self, upload: ResumableUpload) -> ResumableUpload:
+        if not upload.partial.is_whole or upload.completed_at is not None:
+            return upload
+        stored = self._store.finish(upload.partial)
+        completed = self._uploads.complete(upload, etag=stored.etag)
+        log.info("recording %s: uploaded, %d bytes", upload.recording_id, upload.partial.size)
+        return completed
+
+    def _discard(self, upload: ResumableUpload) -> bool:
+        """Delete an upload. Return False if the store is unavailable: it has expired then, and is deleted later."""
+        self._uploads.expire(upload)
+        if upload.completed_at is None:
+            try:
+                self._store.discard(upload.partial)
+            except StorageError as error:
+                log.warning("the bytes of upload %s cannot be deleted yet: %s", upload.upload_id, error.message)
+                return False
+        self._uploads.delete(upload)
+        return True
