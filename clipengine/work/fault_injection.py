@@ -36,6 +36,10 @@ Point = Literal[
     "made",  # a clip of a batch is queued
     "deleting",  # clips of a batch are deleted next
     "deleted",  # they are deleted, and their objects are not yet
+    "appended",  # the store has bytes of an upload that are not recorded
+    "recorded",  # they are recorded
+    "published",  # the object of an upload is in the store, without a recording
+    "registered",  # its recording is in the ledger
     "transcribed",  # a passage of a transcription is kept
 ]
 _SPEED_UP = "outage:pace="

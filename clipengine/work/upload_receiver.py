@@ -20,6 +20,7 @@ from clipengine.recordings.recording import RecordingSpec
 from clipengine.settings import Limits
 from clipengine.stores.base import Store
 from clipengine.timecode import now_ms
+from clipengine.work.fault_injection import FaultInjection
 
 _AT_ONCE = 100  # idle uploads of one query
 
@@ -29,11 +30,12 @@ log = logging.getLogger(__name__)
 class UploadReceiver:
     """The uploads that this engine receives. Thread-safe: each upload has one writer at a time in all engines."""
 
-    def __init__(self, ledger: Ledger, store: Store, limits: Limits, *, owner: str) -> None:
+    def __init__(self, ledger: Ledger, store: Store, limits: Limits, faults: FaultInjection, *, owner: str) -> None:
         self._ledger = ledger
         self._uploads = ledger.resumable_uploads
         self._store = store
         self._limits = limits
+        self._faults = faults
         self._owner = owner
         self._lock = threading.Lock()
         self._receiving: Counter[str] = Counter()
@@ -141,7 +143,9 @@ class UploadReceiver:
     def _advance(self, upload: ResumableUpload, reached: PartialObject) -> ResumableUpload:
         if reached is upload.partial:
             return upload
+        self._faults.reach("appended")
         advanced = self._uploads.advance(upload, reached)
+        self._faults.reach("recorded")
         try:
             self._store.forget(upload.partial)
         except StorageError as error:
@@ -152,7 +156,9 @@ class UploadReceiver:
         if not upload.partial.is_whole or upload.completed_at is not None:
             return upload
         stored = self._store.finish(upload.partial)
+        self._faults.reach("published")
         completed = self._uploads.complete(upload, etag=stored.etag)
+        self._faults.reach("registered")
         log.info("recording %s: uploaded, %d bytes", upload.recording_id, upload.partial.size)
         return completed
 

@@ -40,6 +40,7 @@ from clipengine.work.children.pool import ChildPool
 from clipengine.work.cutting.rule_clips import RuleClips
 from clipengine.work.cutting.variants import Variants
 from clipengine.work.documents import Documents
+from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.recording_files import digest_of_file
 from clipengine.work.suggester import Suggester
 from clipengine.work.upload_receiver import UploadReceiver
@@ -91,7 +92,9 @@ class RecordedEngine:
         self.documents = Documents(ChildPool(ahead=0))
         self.rule_clips = RuleClips(self.ledger, self.settings, RuleClipBodies())
         self.variants = Variants(self.ledger, self.rule_clips)
-        self.upload_receiver = UploadReceiver(self.ledger, self.store, self.settings.limits, owner=self.instance_id)
+        self.upload_receiver = UploadReceiver(
+            self.ledger, self.store, self.settings.limits, FaultInjection(""), owner=self.instance_id
+        )
         self.previews = build_previews(self.settings, self.store, self.ledger.recordings, ChildPool())
 
     def admit(self) -> None:
