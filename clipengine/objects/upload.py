@@ -12,6 +12,7 @@ class UploadObject(ApiObject):
     """An upload of a recording that arrives in several requests."""
 
     upload_id: str
+    """Id of the upload."""
     offset: int
     """Bytes that are stored. The next request continues there."""
     size_bytes: int

@@ -53,6 +53,7 @@ from tests.support.waiting import until
 LEFT_OUT = {
     r"GET /(livez|readyz)": "probes, for whatever watches the process",
     r"POST /v1/ingest/\{source\}": "events, which other systems sign and send",
+    r"\w+ /v1/uploads.*": "tus, for its clients",
     r"GET /v1/recordings/\{recording_id\}/proxy\.m3u8": "a playlist, for players",
     r"\w+ /v1/recordings/\{recording_id\}/clips/\{clip_id\}.*": "the same clip, under a second address",
 }

@@ -22,7 +22,6 @@ from clipengine.api.http.requests.fields import NoBody, NoQuery
 from clipengine.api.http.requests.tus import (
     BYTES,
     MAX_METADATA_CHARACTERS,
-    VERSION,
     Checksum,
     check_content_type,
     check_version,
@@ -209,8 +208,6 @@ def _described(text: str, **schema: Any) -> dict[str, Any]:
 
 
 def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operation]:
-    number = {"pattern": r"^\d{1,18}$"}
-    version = {"Tus-Resumable": _described("Version of the protocol.", enum=[VERSION])}
     checksum = {"Upload-Checksum": _described("`sha256`, `sha1` or `md5`, a space, and the digest in base64.")}
     every = tus_headers(settings.limits.max_upload_bytes)
     receiving = (
@@ -239,8 +236,7 @@ def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operati
             receiving,
             creates=True,
             headers={
-                **version,
-                "Upload-Length": _described("Size of the recording in bytes.", **number),
+                "Upload-Length": _described("Size of the recording in bytes.", pattern="^[1-9][0-9]{0,11}$"),
                 "Upload-Metadata": _described(
                     "Pairs of a key and a base64 text: `filename`, and `recording`, a JSON object with fields of "
                     "`POST /v1/recordings`.",
@@ -258,7 +254,6 @@ def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operati
             "Get the offset at which an upload continues",
             [Answer(200, "The upload.", UploadObject)],
             (UploadNotFound, UploadLocked, TusVersionUnsupported, StorageDenied, DiskFull, Busy),
-            headers=version,
             answer_headers=every,
         ),
         Operation(
@@ -270,8 +265,9 @@ def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operati
             [Answer(204, "The bytes are stored. The last ones register the recording.")],
             (UploadNotFound, *receiving),
             headers={
-                **version,
-                "Upload-Offset": _described("Bytes that are stored, from which the body continues.", **number),
+                "Upload-Offset": _described(
+                    "Bytes that are stored, from which the body continues.", pattern="^[0-9]{1,18}$"
+                ),
                 **checksum,
             },
             uploads=[BYTES],
@@ -285,7 +281,6 @@ def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operati
             "Delete an upload; its recording, if it is complete, stays",
             [NOTHING],
             (UploadNotFound, UploadLocked, TusVersionUnsupported, Busy),
-            headers=version,
             answer_headers=every,
         ),
     ]
