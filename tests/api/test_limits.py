@@ -12,10 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clipengine.api.http import open_streams
+from clipengine.api.http import body_pipe, open_streams
 from clipengine.api.http.open_streams import LARGE_BYTES, OpenStreams
 from clipengine.api.http.rate_limit import RateLimiter
-from clipengine.api.routes import uploads
 from clipengine.errors import RateLimited
 from clipengine.server import http_protocol
 from tests.support import raw_requests
@@ -132,7 +131,7 @@ class TestBodies:
             assert answer == b"" or answer.startswith(b"HTTP/1.1 413 ")
 
     def test_dripping_upload_is_rejected(self, server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(uploads, "STALL_SECONDS", 0.4)
+        monkeypatch.setattr(body_pipe, "STALL_SECONDS", 0.4)
         upload = head(server, "PUT /v1/recordings/upload?name=a.mp4", "Content-Length: 1000000")
         began = time.monotonic()
         answer = answer_to(server, upload, *[b"x"] * 40, pause=0.05)

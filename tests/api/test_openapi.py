@@ -57,7 +57,9 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
 def test_api_document_lists_every_route_with_its_scope(document: dict[str, Any]) -> None:
     """Except the second paths of clips, which the document describes together."""
     folder = Path(clipengine.__file__).parent / "docs"
-    text = "\n".join((folder / page).read_text("utf-8") for page in ("api.md", "many-clips.md", "rules.md", "uploads.md"))
+    text = "\n".join(
+        (folder / page).read_text("utf-8") for page in ("api.md", "many-clips.md", "rules.md", "uploads.md")
+    )
     listed = set(re.findall(r"^\| `([A-Z]+) (/[^`?]+)(?:\?\w+=)?` \| .+ \| (\w+) \|$", text, re.MULTILINE))
     assert listed == {
         (method.upper(), path, described.get("x-scope", "none"))

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from clipengine.api.http import body_pipe
 from clipengine.api.routes import uploads
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.recordings.recording import Recording
@@ -287,7 +288,7 @@ class TestUpload:
     def test_stalled_upload_is_rejected(
         self, server: ApiServer, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(uploads, "STALL_SECONDS", 0.3)
+        monkeypatch.setattr(body_pipe, "STALL_SECONDS", 0.3)
         fields = (f"Authorization: Bearer {server.key}", "Content-Length: 2000")
         answer = answer_to(server.port, head("PUT /v1/recordings/upload?name=a.mp4", *fields), bytes(1000))
         assert answer.startswith(b"HTTP/1.1 400 "), answer
