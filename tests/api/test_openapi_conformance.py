@@ -55,6 +55,7 @@ CONFIG = SchemathesisConfig.from_dict(
         ],
     }
 )
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 SENT_AS_TEXTS = {"metadata", "tag", "recording_id"}  # maps and lists of a query
 
 
