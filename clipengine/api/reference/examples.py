@@ -120,6 +120,7 @@ class Entry:
         return any(not each.endswith("json") for each in self.kinds)
 
 
+_TUS_BYTES = "application/offset+octet-stream"
 _PYTHON = {
     "post_recordings": 'client.recordings.add("relay/recordings/h_01/recording.mp4")',
     "get_recordings": 'for recording in client.recordings.each(status="complete"):\n    print(recording.name)',
@@ -128,6 +129,7 @@ _PYTHON = {
     "delete_recordings_recording_id": "client.recordings.delete(recording_id)",
     "post_ingest_source": 'client.request("POST", "/v1/ingest/generic", json={"key": "recordings/meeting.mp4"})',
     "put_recordings_upload": 'client.recordings.upload("meeting.mp4").wait()',
+    "patch_uploads_upload_id": "# A client of tus sends the bytes, such as tuspy.",
     "get_recordings_recording_id_download": 'client.recordings.download(recording_id, "meeting.mp4")',
     "get_recordings_recording_id_frame": 'client.recordings.frame(recording_id, "frame.jpg", 12.5)',
     "get_recordings_recording_id_frames": "client.recordings.frames(recording_id, start=5.0, end=12.5).frames",
@@ -309,13 +311,17 @@ def _curl(entry: Entry, body: Schema, kind: str) -> str:
     if kind == "application/json":
         options += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(_example(body))}'"]
     if entry.method == "PUT" and kind == "application/json":
-        options += ["-X PUT", *(f"-H '{name}: {value}'" for name, value in _headers(entry.operation).items())]
+        options.append("-X PUT")
     elif entry.method == "PUT":
         options.append("-H 'Content-Type: text/vtt' -T meeting.vtt" if kind == "text/vtt" else "-T meeting.mp4")
+    elif kind == _TUS_BYTES:
+        options.append(f"-X {entry.method} -H 'Content-Type: {kind}' -T meeting.mp4")
     elif kind == "text/plain":
         options.append("-H 'Content-Type: text/plain' --data-binary @ranges.csv")
     elif entry.method not in ("GET", "POST") or (entry.method == "POST" and not kind):
         options.append(f"-X {entry.method}")
+    if entry.method != "GET":
+        options += [f"-H '{name}: {value}'" for name, value in _headers(entry.operation).items()]
     return " \\\n  ".join([f"curl {url}", *options, *_curl_output(entry)])
 
 
@@ -343,6 +349,8 @@ def _typescript(entry: Entry, body: Schema, kind: str) -> str:
     """Return a call of the client. Uploads and streams are called in special ways."""
     if entry.path.endswith("/upload"):
         return 'await client.upload(await openAsBlob("meeting.mp4"), { name: "meeting.mp4" });'
+    if kind == _TUS_BYTES:
+        return "// A client of tus sends the bytes, such as tus-js-client."
     if "text/event-stream" in entry.kinds:
         return f'const response = await fetch("{SERVER_URL}{entry.path}", {{ headers }}); // read response.body'
     query = _query(entry.operation)

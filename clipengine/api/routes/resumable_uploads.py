@@ -236,11 +236,14 @@ def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operati
             receiving,
             creates=True,
             headers={
-                "Upload-Length": _described("Size of the recording in bytes.", pattern="^[1-9][0-9]{0,11}$"),
+                "Upload-Length": _described(
+                    "Size of the recording in bytes.", pattern="^[1-9][0-9]{0,11}$", examples=["2000000"]
+                ),
                 "Upload-Metadata": _described(
                     "Pairs of a key and a base64 text: `filename`, and `recording`, a JSON object with fields of "
                     "`POST /v1/recordings`.",
                     maxLength=MAX_METADATA_CHARACTERS,
+                    examples=["filename bWVldGluZy5tcDQ="],
                 ),
                 **checksum,
             },
@@ -266,7 +269,7 @@ def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operati
             (UploadNotFound, *receiving),
             headers={
                 "Upload-Offset": _described(
-                    "Bytes that are stored, from which the body continues.", pattern="^[0-9]{1,18}$"
+                    "Bytes that are stored, from which the body continues.", pattern="^[0-9]{1,18}$", examples=["0"]
                 ),
                 **checksum,
             },
