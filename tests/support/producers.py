@@ -137,7 +137,7 @@ class Pipeline:
         return self.command(film, folder, "! identity sync=true")
 
     def record(self, film: Path, folder: Path) -> None:
-        """Record the film in a second, again if GStreamer 1.26 loses the end of a stream and never exits (1 of 20)."""
+        """Record the film in a second, again if GStreamer 1.26 loses the end of a stream and never exits (1 of 12)."""
         for _ in range(6):
             try:
                 return _run(*self.command(film, folder), timeout=20)
