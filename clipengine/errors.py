@@ -186,7 +186,7 @@ class UploadLocked(RequestError):
 
 
 class ChecksumMismatch(RequestError):
-    """The status that tus 1.0 defines for it."""
+    """The body does not have the checksum that its request states. tus 1.0 defines the status."""
 
     code = "checksum_mismatch"
     status = 460

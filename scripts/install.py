@@ -77,9 +77,9 @@ def install(locks: Iterable[Path], compiled: bool = True) -> int:
 
 
 def names_index() -> bool:
-    """Return whether the configuration of pip, files or environment, names an index of packages."""
+    """Return True if the configuration of pip, files or environment, names an index of packages."""
     found = subprocess.run([*_PIP, "config", "list"], capture_output=True, text=True)
-    return "index" in found.stdout
+    return any("index" in line.partition("=")[0] for line in found.stdout.splitlines())
 
 
 def succeed(command: Sequence[str], purpose: str) -> int:

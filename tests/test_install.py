@@ -65,8 +65,9 @@ def test_output_of_a_failed_command_is_printed(capsys: pytest.CaptureFixture[str
 
 def test_index_of_pip_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Packages come from it, although uv does not read the configuration of pip."""
-    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_FIND_LINKS", "/srv/index")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     assert not names_index()
     monkeypatch.setenv("PIP_INDEX_URL", "https://packages.example/simple")

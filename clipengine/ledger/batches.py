@@ -216,12 +216,7 @@ class Batches:
 
     def release_orphans(self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple) -> int:
         """Release abandoned claims and return their number, see `Leases.orphans`."""
-        orphans = self._leases.orphans(_OWNED, owner, in_flight=in_flight, living=living)
-        if not orphans:
-            return 0
-        claims = [(row["batch_id"], row["owner"], row["lease"]) for row in orphans]
-        with self._database.transaction(ordered=False):
-            return self._leases.release_all(claims, {"next_at": now_ms()})
+        return self._leases.release_orphans(_OWNED, owner, {"next_at": now_ms()}, in_flight=in_flight, living=living)
 
     def _settle(self, batch: Batch, outcome: str) -> bool:
         """Count the outcome of an item in its batch, whose row it locks. Return False if the claim was lost."""

@@ -159,12 +159,7 @@ class Fetches:
 
     def release_orphans(self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple) -> int:
         """Release abandoned claims and return their number, see `Leases.orphans`."""
-        orphans = self._leases.orphans(_OWNED, owner, in_flight=in_flight, living=living)
-        if not orphans:
-            return 0
-        claims = [(row["recording_id"], row["owner"], row["lease"]) for row in orphans]
-        with self._database.transaction(ordered=False):
-            return self._leases.release_all(claims, {"next_at": now_ms()})
+        return self._leases.release_orphans(_OWNED, owner, {"next_at": now_ms()}, in_flight=in_flight, living=living)
 
     def _held(self, fetch: Fetch) -> Any:
         return self._leases.held([fetch.recording_id], fence=fetch.lease, owner=fetch.owner)

@@ -124,6 +124,17 @@ class Leases:
         update = self._model.update({"owner": None, **values})
         return sum(self._database.change(update.where(held)) for held in self.each_held(claims))
 
+    def release_orphans(
+        self, owned: Statement, owner: str, values: Mapping[str, Any], *, in_flight: InFlight | None, living: Living
+    ) -> int:
+        """Release abandoned claims with `values` and return their number, see `orphans`."""
+        rows = self.orphans(owned, owner, in_flight=in_flight, living=living)
+        if not rows:
+            return 0
+        claims = [(row[self._key.name], row["owner"], row[self._fence.name]) for row in rows]
+        with self._database.transaction(ordered=False):
+            return self.release_all(claims, values)
+
     def each_held(self, claims: Iterable[tuple[Any, str, int]]) -> Iterator[Any]:
         """Yield conditions that match the rows of these claims while they are held, some hundred rows each."""
         groups: dict[tuple[str, int], list[Any]] = {}

@@ -252,17 +252,13 @@ class Live:
         The recordings that engines kept which are not `living` are due at once: no other engine would refresh them
         before they are overdue.
         """
-        released = 0
-        rows = self._leases.orphans(_OWNED, owner, in_flight=in_flight, living=living)
-        if rows:
-            claims = [(row["recording_id"], row["owner"], row["lease"]) for row in rows]
-            with self._database.transaction(ordered=False):
-                released = self._leases.release_all(claims, {"next_at": now_ms(), "kept_by": None})
+        due = {"next_at": now_ms(), "kept_by": None}
+        released = self._leases.release_orphans(_OWNED, owner, due, in_flight=in_flight, living=living)
         keepers = {row["kept_by"] for row in self._database.rows(_KEEPERS)}
         if gone := keepers - {owner, *living()}:
             left = LiveRow.owner.is_null() & LiveRow.kept_by.in_(sorted(gone))
             with self._database.transaction(ordered=False):
-                self._database.change(LiveRow.update({"next_at": now_ms(), "kept_by": None}).where(left))
+                self._database.change(LiveRow.update(due).where(left))
         return released
 
     @contextmanager

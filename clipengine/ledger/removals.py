@@ -118,11 +118,7 @@ class Removals:
 
     def release_orphans(self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple) -> int:
         """Release abandoned claims and return their number, see `Leases.orphans`."""
-        orphans = self._leases.orphans(_OWNED, owner, in_flight=in_flight, living=living)
-        if not orphans:
-            return 0
-        with self._database.transaction(ordered=False):
-            return self._leases.release_all(_claims(map(_removal, orphans)), {})
+        return self._leases.release_orphans(_OWNED, owner, {}, in_flight=in_flight, living=living)
 
 
 def _due(limit: int) -> Bound:

@@ -120,12 +120,7 @@ class ResumableUploads:
 
     def release_orphans(self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple) -> int:
         """Release abandoned claims and return their number, see `Leases.orphans`."""
-        orphans = self._leases.orphans(_OWNED, owner, in_flight=in_flight, living=living)
-        if not orphans:
-            return 0
-        claims = [(row["upload_id"], row["owner"], row["lease"]) for row in orphans]
-        with self._database.transaction(ordered=False):
-            return self._leases.release_all(claims, {})
+        return self._leases.release_orphans(_OWNED, owner, {}, in_flight=in_flight, living=living)
 
     def _change(self, upload: ResumableUpload, values: Row) -> None:
         if not self._leases.transition(upload.upload_id, values, fence=upload.lease, owner=upload.owner):

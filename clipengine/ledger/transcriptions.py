@@ -194,12 +194,7 @@ class Transcriptions:
 
     def release_orphans(self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple) -> int:
         """Release abandoned claims and return their number, see `Leases.orphans`."""
-        orphans = self._leases.orphans(_CLAIMED, owner, in_flight=in_flight, living=living)
-        if not orphans:
-            return 0
-        claims = [(row["transcript_id"], row["owner"], row["lease"]) for row in orphans]
-        with self._database.transaction(ordered=False):
-            return self._leases.release_all(claims, {"next_at": now_ms()})
+        return self._leases.release_orphans(_CLAIMED, owner, {"next_at": now_ms()}, in_flight=in_flight, living=living)
 
     def _waiting(self) -> Sequence[Row]:
         waiting = TranscriptionRow.select(TranscriptionRow.transcript_id)

@@ -140,5 +140,5 @@ class S3Store:
 
 
 def _is_internal(key: str) -> bool:
-    """Return True for the marker of a folder, and for an object of the store's own."""
+    """Return True for the marker of a folder, and for an internal object of the store."""
     return key.endswith("/") or key.startswith(f"{RESERVED}/")

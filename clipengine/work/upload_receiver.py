@@ -31,7 +31,6 @@ class UploadReceiver:
     """The uploads that this engine receives. Thread-safe: each upload has one writer at a time in all engines."""
 
     def __init__(self, ledger: Ledger, store: Store, limits: Limits, faults: FaultInjection, *, owner: str) -> None:
-        self._ledger = ledger
         self._uploads = ledger.resumable_uploads
         self._store = store
         self._limits = limits

@@ -120,7 +120,6 @@ def probes(server: RunningServer) -> Iterator[list[int]]:
 
 
 @pytest.mark.parametrize("name", cases(BODIES, ("unknown fields", "metadata")))
-@pytest.mark.typical(1)
 @pytest.mark.exhaustive
 def test_no_body_on_any_route_exhausts_the_server(server: RunningServer, probes: list[int], name: str) -> None:
     """Row 72 of the fault matrix: without a key, with a wrong one and with a valid one, 40 in parallel."""

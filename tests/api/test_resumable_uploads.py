@@ -240,7 +240,7 @@ class TestRequests:
             ({"Upload-Metadata": metadata(recording={"name": "a\0"})}, "invalid_request"),
             ({"Upload-Metadata": metadata(recording={"metadata": {"a": "\0"}})}, "invalid_request"),
             ({"Upload-Metadata": metadata(recording=[[[[]]]] * 9000)[:MAX_METADATA_CHARACTERS]}, "invalid_request"),
-            ({"Upload-Metadata": metadata() + ",a" * 0 + ",x " + "A" * MAX_METADATA_CHARACTERS}, "invalid_request"),
+            ({"Upload-Metadata": metadata() + ",x " + "A" * MAX_METADATA_CHARACTERS}, "invalid_request"),
             (
                 {"Upload-Metadata": metadata() + "".join(f",x{n}" for n in range(MAX_METADATA_PAIRS))},
                 "invalid_request",

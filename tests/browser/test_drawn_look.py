@@ -82,7 +82,6 @@ def _settled(page: Any, selector: str) -> bytes:
 
 
 @pytest.mark.parametrize("output", [{"fit": "pad"}, {"fit": "blur"}, {"fit": "crop"}, {"fit": "pad", "aspect": "4:5"}])
-@pytest.mark.typical(1)
 @pytest.mark.exhaustive
 def test_player_shows_what_the_clip_has(
     browser: Any, marked: RunningServer, spoken: Recording, tmp_path: Path, output: dict[str, str]

@@ -563,7 +563,6 @@ _CUES = [{"start_seconds": 1.5, "end_seconds": 7.0, "text": "Um, this stays. Uh.
         ("talk.en.json", "talk.en.json", ["--keep", "0:06.5-7"], 0.4),
     ],
 )
-@pytest.mark.typical(1)
 @pytest.mark.exhaustive
 def test_fillers_of_a_transcript_are_removed(
     film: Path, tmp_path: Path, name: str, given: str, keep: list[str], removed: float

@@ -101,7 +101,6 @@ def test_batch_of_many_clips_takes_as_many_statements_as_one_clip(
     assert len([each for each in ledger.deliveries.list(limit=100).data if each.event_type == "clip.expired"]) == 41
 
 
-@pytest.mark.typical(1)
 @pytest.mark.exhaustive
 def test_engines_that_expire_clips_at_the_same_time_delete_each_clip_once(
     ledger: Ledger, open_ledger: Callable[..., Ledger], queue: Queue, result: ClipResult

@@ -240,7 +240,6 @@ def test_change_of_the_sample_aspect_ratio_at_one_size_keeps_the_shape(
 
 
 @pytest.mark.parametrize(("codec", "ratios"), _BROADCASTS.values(), ids=_BROADCASTS)
-@pytest.mark.typical(1)
 @pytest.mark.exhaustive
 def test_previews_show_each_frame_with_its_own_sample_aspect_ratio(
     tmp_path: Path, codec: str, ratios: tuple[Fraction, ...]

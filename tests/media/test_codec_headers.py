@@ -64,7 +64,6 @@ def flv(tmp_path: Path) -> Path:
 
 @_BOTH
 @pytest.mark.parametrize("cut", cases(["4 5", "3.3 4", "1.7 2.5", "5.6 6.5", "6.4 7"], ["4 5", "1.7 2.5"]))
-@pytest.mark.typical(1)
 @pytest.mark.exhaustive
 def test_clip_of_an_mp4_with_two_sample_entries_shows_the_pictures_of_both(
     mp4: Path, cut: str, profile: Profile

@@ -184,7 +184,6 @@ def test_fragmented_mp4_with_a_header_is_exact(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
-@pytest.mark.typical(1)
 @pytest.mark.exhaustive
 def test_open_gops_at_the_borders_of_segments_are_exact(codec: str, tmp_path: Path) -> None:
     """FFmpeg states the time of the keyframe at 2.88 s as that of a frame before it."""
@@ -334,7 +333,6 @@ def test_gap_at_the_start_is_named(missing: str, expected: list[str], tmp_path: 
         ("video.m3u8", "encode", "video_gap: gaps of {} s between frames: the frame before each gap is held"),
     ],
 )
-@pytest.mark.typical(1)
 @pytest.mark.exhaustive
 def test_track_that_ends_before_the_others_is_named(ended: str, render: Render, expected: str, tmp_path: Path) -> None:
     path = tmp_path / "index.m3u8"

@@ -67,7 +67,6 @@ def test_only_the_index_and_needed_packets_are_read(tmp_path: Path, form: str) -
 
 
 @pytest.mark.parametrize("form", ["mp4", "ts", "flv"])
-@pytest.mark.typical(1)
 @pytest.mark.exhaustive
 def test_clip_from_a_keyframe_does_not_read_the_previous_gop(tmp_path: Path, form: str) -> None:
     path = tmp_path / f"recording.{FORMS[form].extension}"

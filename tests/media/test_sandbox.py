@@ -108,7 +108,6 @@ os._exit(0)
 
 
 @pytest.mark.parametrize(("abi", "holds"), [(1, False), (3, False), (4, False), (5, False), (6, True)])
-@pytest.mark.typical(2)
 @pytest.mark.exhaustive
 def test_older_landlock_does_not_hold_without_seccomp(abi: int, holds: bool) -> None:
     kernel = _layers()["landlock"]

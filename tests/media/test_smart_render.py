@@ -239,7 +239,6 @@ def test_rotated_recording_keeps_its_display_matrix(shelf: Shelf, tmp_path: Path
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-@pytest.mark.typical(1)
 @pytest.mark.exhaustive
 def test_profile_that_changes_frames_encodes_all(shelf: Shelf, tmp_path: Path, profile: Profile, reason: str) -> None:
     clip = cut(shelf.get("mp4_bframes"), Fraction(1), Fraction(5), tmp_path / "clip", profile)

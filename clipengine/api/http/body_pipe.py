@@ -41,6 +41,11 @@ class BodyPipe(io.RawIOBase):
         self._finished = False
         self._error: ClipEngineError | None = None
 
+    @property
+    def hint(self) -> str:
+        """Return what the client can do after an interruption."""
+        return "Ask for the offset, and continue there." if self.keeps else "Send the upload again."
+
     async def send(self, chunk: bytes) -> None:
         """Append a chunk, waiting while the pipe is full."""
         while self._held >= self._capacity:
@@ -105,7 +110,7 @@ async def feed(request: Request, pipe: BodyPipe) -> None:
             pace.add(waited=loop.time() - asked, received=len(chunk))
             await pipe.send(chunk)
     except TimeoutError:
-        pipe.fail(MalformedRequest("The upload came too slowly, or not at all", hint="Send the upload again."))
+        pipe.fail(MalformedRequest("The upload came too slowly, or not at all", hint=pipe.hint))
     except ClientDisconnect:
         pipe.fail(MalformedRequest("The client ended the connection before the upload was whole"))
     except Exception as error:  # otherwise the reader would wait forever

@@ -60,7 +60,7 @@ class OpenStreams:
 
     def threads(self, credential: str) -> asyncio.Semaphore:
         """Return the semaphore of the threads that requests with this key or session use."""
-        return self._threads.get(credential) or self._threads.setdefault(credential, asyncio.Semaphore(THREADS))
+        return self._threads.setdefault(credential, asyncio.Semaphore(THREADS))
 
 
 def set_credential(scope: Scope, credential: str) -> None:

@@ -102,7 +102,7 @@ async def _store(
 
 async def received(slots: anyio.CapacityLimiter, call: Call[Any, NoBody], pipe: BodyPipe, store: Callable[[], T]) -> T:
     """Return the result of `store`, which runs in a thread and reads the request's body from the pipe."""
-    stopping = StorageUnavailable("The server is stopping", hint="Send the upload again when it is back.")
+    stopping = StorageUnavailable("The server is stopping", hint=f"Wait until it is back. {pipe.hint}")
     feeding = asyncio.create_task(feed(call.request, pipe))
     try:
         with call.changes.closing(lambda: pipe.fail(stopping)):

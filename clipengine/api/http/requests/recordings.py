@@ -99,7 +99,7 @@ class VariantOfPlaylist(Body):
 
 
 class DescribedRecording(Body):
-    """What a client says of a new recording, besides its place."""
+    """Description of a new recording, without its place."""
 
     name: Line | None = None
     metadata: Metadata = Field(default={})
