@@ -47,8 +47,8 @@ const progress = ({made, skipped, failed, total}) =>
  *
  * @param {Record<string, string>} values of the filters
  */
-export async function deleteMatching({q, status, tag, created_after, created_before}) {
-  const given = Object.entries({q, status, tag: tag && [tag], created_after, created_before}).filter(([, value]) => value);
+export async function deleteMatching({sort: _sort, tag, ...values}) {
+  const given = Object.entries({...values, tag: tag && [tag]}).filter(([, value]) => value);
   const filter = /** @type {ClipsFilter} */ (Object.fromEntries(given));
   const tried = await post("/v1/clips/delete", {filter, dry_run: true});
   if (!tried || !("selection" in tried)) return;

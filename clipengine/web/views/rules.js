@@ -3,46 +3,32 @@
 import {get, patch, query, remove} from "../lib/api.js";
 import {confirmDialog} from "../lib/dialogs.js";
 import {h, icon} from "../lib/dom.js";
-import {errorState, serverText} from "../lib/error_views.js";
+import {serverText} from "../lib/error_views.js";
 import {formatAge} from "../lib/format.js";
 import {menuButton} from "../lib/menus.js";
 import {plural, t} from "../lib/texts.js";
 import {asyncHandler} from "../lib/toasts.js";
+import {showLog, showResources} from "./logged_resources.js";
 import {addRule, EVENT_TEXTS, editRule, RANGE_TEXTS} from "./rule_dialog.js";
 import {tryRule} from "./rule_try.js";
 
 /** @type {Record<Batch["state"], [text: string, kind: string]>} */
 const STATES = {waiting: [t("Waiting"), ""], making: [t("In work"), "busy"], complete: [t("Complete"), "good"], cancelled: [t("Cancelled"), ""]};
-const REFRESH_MS = 2000;
 
 /**
  * @param {HTMLElement} main
  * @param {Record<string, string>} _params
  * @param {AbortSignal} signal
  */
-export async function showRules(main, _params, signal) {
-  document.title = `${t("Rules")} · clipengine`;
-  const list = h("ul", {class: "list panel"});
-  main.append(
-    h(
-      "div",
-      {class: "head"},
-      h("h1", {}, t("Rules")),
-      h("button", {type: "button", class: "primary", onclick: asyncHandler(() => addRule(load))}, icon("plus"), t("Add rule")),
-    ),
-    list,
-  );
-
-  async function load() {
-    try {
-      const {data} = await get("/v1/rules?limit=100", {signal});
-      list.replaceChildren(...(data.length ? data.map((rule) => ruleRow(rule, load)) : [emptyState()]));
-    } catch (error) {
-      if (error.name !== "AbortError") list.replaceChildren(h("li", {}, errorState(error, load)));
-    }
-  }
-  await load();
-}
+export const showRules = (main, _params, signal) =>
+  showResources(main, {
+    title: t("Rules"),
+    addText: t("Add rule"),
+    add: addRule,
+    ask: () => get("/v1/rules?limit=100", {signal}),
+    row: ruleRow,
+    empty: emptyState,
+  });
 
 function emptyState() {
   return h(
@@ -152,84 +138,45 @@ function ruleMenu(rule, reload) {
  * @param {AbortSignal} signal
  */
 export async function showRule(main, {id}, signal) {
-  document.title = `${t("Rule")} · clipengine`;
-  const head = h("div", {class: "stack"});
-  const list = h("div", {class: "list panel"});
-  const after = h("div", {class: "more"});
-  /** @type {Map<string, ReturnType<typeof batchRow>>} */
-  const rows = new Map(); // batch id -> row
-  /** @type {string | null} */
-  let cursor = null;
   let drawn = "";
-  const back = () => h("a", {class: "button quiet square", href: "#/rules", title: t("All rules"), "aria-label": t("All rules")}, icon("back"));
-  main.append(head, h("h2", {class: "sub"}, t("Log")), list, after);
 
-  async function drawHead() {
+  /**
+   * @param {HTMLElement} head
+   * @param {Node} back
+   */
+  async function drawHead(head, back) {
     const rule = await get(`/v1/rules/${id}`, {signal});
     if (drawn === JSON.stringify(rule)) return;
     drawn = JSON.stringify(rule);
-    const reload = () =>
-      drawHead().catch(() => {
+    const redraw = () =>
+      drawHead(head, back).catch(() => {
         location.hash = "#/rules";
       });
     head.replaceChildren(
       h(
         "div",
         {class: "head"},
-        back(),
+        back,
         h("div", {class: "grow"}, h("h1", {class: "clip"}, h("bdi", {}, rule.name)), summary(rule), h("p", {class: "muted small"}, counts(rule))),
         ruleState(rule),
         h("button", {type: "button", onclick: asyncHandler(() => tryRule(rule))}, icon("play"), t("Try…")),
-        ruleMenu(rule, reload),
+        ruleMenu(rule, redraw),
       ),
-      ...[stopped(rule, reload)].filter((each) => each !== null),
+      ...[stopped(rule, redraw)].filter((each) => each !== null),
     );
   }
 
-  /**
-   * Reload the newest page while the view is open, because batches go on.
-   *
-   * @param {boolean} [more]
-   */
-  async function load(more = false) {
-    const page = await get(query(`/v1/rules/${id}/batches`, {limit: 50, cursor: more ? cursor : null}), {signal});
-    if (more || !rows.size) cursor = page.next_cursor;
-    const nodes = [];
-    for (const batch of page.data) {
-      const known = rows.get(batch.batch_id);
-      if (known) known.update(batch);
-      else {
-        const row = batchRow(batch);
-        rows.set(batch.batch_id, row);
-        nodes.push(row.node);
-      }
-    }
-    if (more) list.append(...nodes);
-    else list.prepend(...nodes);
-    after.replaceChildren(...(cursor ? [h("button", {type: "button", onclick: asyncHandler(() => load(true))}, t("Show more"))] : []));
-    if (!rows.size)
-      after.replaceChildren(
-        h("div", {class: "empty"}, h("h2", {}, t("Nothing made yet")), h("p", {}, t("Try shows what the rule would make of a recording."))),
-      );
-  }
-
-  const refresh = async () => {
-    await drawHead();
-    await load();
-  };
-  const timer = setInterval(() => {
-    if (!document.hidden) refresh().catch(() => {});
-  }, REFRESH_MS);
-  signal.addEventListener("abort", () => clearInterval(timer));
-  try {
-    await refresh();
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    clearInterval(timer);
-    head.replaceChildren(h("div", {class: "head"}, back(), h("h1", {}, t("Rule"))));
-    list.hidden = true;
-    after.replaceChildren(errorState(error, () => location.reload()));
-  }
+  await showLog(main, signal, {
+    title: t("Rule"),
+    back: {href: "#/rules", text: t("All rules")},
+    logTitle: t("Log"),
+    drawHead,
+    refreshesHead: true,
+    ask: (cursor) => get(query(`/v1/rules/${id}/batches`, {limit: 50, cursor}), {signal}),
+    idOf: (batch) => batch.batch_id,
+    row: batchRow,
+    empty: () => h("div", {class: "empty"}, h("h2", {}, t("Nothing made yet")), h("p", {}, t("Try shows what the rule would make of a recording."))),
+  });
 }
 
 /** @param {Batch} first */

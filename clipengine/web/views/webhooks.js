@@ -4,44 +4,30 @@ import {get, patch, post, query, remove} from "../lib/api.js";
 import {copyText} from "../lib/copying.js";
 import {confirmDialog} from "../lib/dialogs.js";
 import {h, icon, iconButton, table} from "../lib/dom.js";
-import {errorState, serverText} from "../lib/error_views.js";
+import {serverText} from "../lib/error_views.js";
 import {formatAge, formatMoment} from "../lib/format.js";
 import {menuButton} from "../lib/menus.js";
 import {t} from "../lib/texts.js";
 import {asyncHandler, toast, toastError} from "../lib/toasts.js";
+import {showLog, showResources} from "./logged_resources.js";
 import {addWebhook, editWebhook} from "./webhook_dialog.js";
 
 const STATUS_TEXTS = {delivered: [t("Delivered"), "good"], failed: [t("Failed"), "bad"], pending: [t("Pending"), ""], sending: [t("Sending"), "busy"]};
-const REFRESH_MS = 2000;
 
 /**
  * @param {HTMLElement} main
  * @param {Record<string, string>} _params
  * @param {AbortSignal} signal
  */
-export async function showWebhooks(main, _params, signal) {
-  document.title = `${t("Webhooks")} · clipengine`;
-  const list = h("ul", {class: "list panel"});
-  main.append(
-    h(
-      "div",
-      {class: "head"},
-      h("h1", {}, t("Webhooks")),
-      h("button", {type: "button", class: "primary", onclick: () => addWebhook(load)}, icon("plus"), t("Add webhook")),
-    ),
-    list,
-  );
-
-  async function load() {
-    try {
-      const {data} = await get("/v1/webhooks?limit=100", {signal});
-      list.replaceChildren(...(data.length ? data.map((webhook) => webhookRow(webhook, load)) : [emptyState()]));
-    } catch (error) {
-      if (error.name !== "AbortError") list.replaceChildren(h("li", {}, errorState(error, load)));
-    }
-  }
-  await load();
-}
+export const showWebhooks = (main, _params, signal) =>
+  showResources(main, {
+    title: t("Webhooks"),
+    addText: t("Add webhook"),
+    add: addWebhook,
+    ask: () => get("/v1/webhooks?limit=100", {signal}),
+    row: webhookRow,
+    empty: emptyState,
+  });
 
 function emptyState() {
   return h(
@@ -139,80 +125,44 @@ async function sendTest(webhook) {
  * @param {AbortSignal} signal
  */
 export async function showWebhook(main, {id}, signal) {
-  document.title = `${t("Webhook")} · clipengine`;
-  const head = h("div", {class: "head"});
-  const list = h("div", {class: "list panel"});
-  const after = h("div", {class: "more"});
-  /** @type {Map<string, ReturnType<typeof deliveryRow>>} */
-  const rows = new Map(); // delivery id -> row
-  /** @type {string | null} */
-  let cursor = null;
-  main.append(head, h("h2", {class: "sub"}, t("Deliveries")), list, after);
-
-  async function drawHead() {
-    const webhook = await get(`/v1/webhooks/${id}`, {signal});
-    head.replaceChildren(
-      h("a", {class: "button quiet square", href: "#/webhooks", title: t("All webhooks"), "aria-label": t("All webhooks")}, icon("back")),
-      h("div", {class: "grow"}, h("h1", {class: "clip mono"}, webhook.url), h("p", {class: "muted small"}, webhook.events.join(", "))),
-      webhookState(webhook),
-      h(
-        "button",
-        {
-          type: "button",
-          onclick: asyncHandler(async () => {
-            await sendTest(webhook);
-            await load();
-          }),
-        },
-        icon("send"),
-        t("Send a test"),
-      ),
-      webhookMenu(webhook, async () => {
-        await drawHead().catch(() => {
-          location.hash = "#/webhooks";
-        });
-      }),
-    );
-  }
-
   /**
-   * Reload the newest page while the view is open, because pending deliveries change.
-   *
-   * @param {boolean} [more]
+   * @param {HTMLElement} head
+   * @param {Node} back
+   * @param {() => Promise<void>} reload
    */
-  async function load(more = false) {
-    const page = await get(query(`/v1/webhooks/${id}/deliveries`, {limit: 50, cursor: more ? cursor : null}), {signal});
-    if (more || !rows.size) cursor = page.next_cursor;
-    const fresh = page.data.filter((delivery) => !rows.has(delivery.delivery_id));
-    const nodes = fresh.map((delivery) => {
-      const row = deliveryRow(delivery, load);
-      rows.set(delivery.delivery_id, row);
-      return row.node;
+  async function drawHead(head, back, reload) {
+    const webhook = await get(`/v1/webhooks/${id}`, {signal});
+    const test = asyncHandler(async () => {
+      await sendTest(webhook);
+      await reload();
     });
-    for (const delivery of page.data) rows.get(delivery.delivery_id)?.update(delivery);
-    if (more) list.append(...nodes);
-    else list.prepend(...nodes);
-    after.replaceChildren(...(cursor ? [h("button", {type: "button", onclick: asyncHandler(() => load(true))}, t("Show more"))] : []));
-    if (!rows.size)
-      after.replaceChildren(h("div", {class: "empty"}, h("h2", {}, t("No deliveries yet")), h("p", {}, t("Send a test to see whether it arrives."))));
+    const redraw = () =>
+      drawHead(head, back, reload).catch(() => {
+        location.hash = "#/webhooks";
+      });
+    head.replaceChildren(
+      h(
+        "div",
+        {class: "head"},
+        back,
+        h("div", {class: "grow"}, h("h1", {class: "clip mono"}, webhook.url), h("p", {class: "muted small"}, webhook.events.join(", "))),
+        webhookState(webhook),
+        h("button", {type: "button", onclick: test}, icon("send"), t("Send a test")),
+        webhookMenu(webhook, redraw),
+      ),
+    );
   }
 
-  const timer = setInterval(() => {
-    if (!document.hidden) load().catch(() => {});
-  }, REFRESH_MS);
-  signal.addEventListener("abort", () => clearInterval(timer));
-  try {
-    await drawHead();
-    await load();
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    head.replaceChildren(
-      h("a", {class: "button quiet square", href: "#/webhooks", title: t("All webhooks"), "aria-label": t("All webhooks")}, icon("back")),
-      h("h1", {}, t("Webhook")),
-    );
-    list.hidden = true;
-    after.replaceChildren(errorState(error, () => location.reload()));
-  }
+  await showLog(main, signal, {
+    title: t("Webhook"),
+    back: {href: "#/webhooks", text: t("All webhooks")},
+    logTitle: t("Deliveries"),
+    drawHead,
+    ask: (cursor) => get(query(`/v1/webhooks/${id}/deliveries`, {limit: 50, cursor}), {signal}),
+    idOf: (delivery) => delivery.delivery_id,
+    row: deliveryRow,
+    empty: () => h("div", {class: "empty"}, h("h2", {}, t("No deliveries yet")), h("p", {}, t("Send a test to see whether it arrives."))),
+  });
 }
 
 /**
