@@ -175,15 +175,18 @@ class ClipCalls(Generic[C]):
         tags: Sequence[str] | None = None,
         metadata: Mapping[str, str] | None = None,
         sort: str | None = None,
+        variant_of: str | None = None,
     ) -> Steps[Page[C]]:
         """Return one page of clips of one recording or of all, newest first unless `sort` is given.
 
-        They have the words of `q`, or some of them are said in them, all `tags` and all pairs of `metadata`. `sort` is
-        `created_at`, `label`, `duration` or `size`, after a `-` if descending.
+        They have the words of `q`, or some of them are said in them, all `tags` and all pairs of `metadata`, and are
+        variants of the clip `variant_of`. `sort` is `created_at`, `label`, `duration` or `size`, after a `-` if
+        descending.
         """
         params = {
             "status": status,
             "label": label,
+            "variant_of": variant_of,
             "created_after": format_time(created_after),
             "created_before": format_time(created_before),
             "limit": limit,

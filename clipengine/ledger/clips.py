@@ -76,6 +76,7 @@ class ClipFilter(ListFilter):
 
     recording_id: str | None = None
     label: str | None = None
+    variant_of: str | None = None
 
 
 class ClipSummary(NamedTuple):
@@ -310,16 +311,7 @@ class Clips:
         return self._page(ClipRow.select(*columns), wanted, _summary)
 
     def _page(self, query: Any, wanted: ClipFilter, make: Callable[[Row], T]) -> Page[T]:
-        recording_id = wanted.recording_id
-        if recording_id is not None:
-            query = query.where(ClipRow.recording_id == recording_id)
-        if wanted.status is not None:
-            query = query.where(ClipRow.status == wanted.status)
-        if wanted.label is not None:
-            # An expression prevents SQLite from using the index of labels: for one recording, reading its few clips is
-            # faster than reading all clips of the label.
-            label = ClipRow.label if recording_id is None else ClipRow.label.concat("")
-            query = query.where(label == wanted.label)
+        recording_id, query = wanted.recording_id, _filtered(query, wanted)
         found, search = self.documents.filter(query, wanted)
         return read_page(
             self._database,
@@ -613,6 +605,24 @@ class Clips:
         if row is None:
             raise ClipNotFound.of(id)
         return row
+
+
+def _filtered(query: Any, wanted: ClipFilter) -> Any:
+    """Return the query with the filters that compare a column.
+
+    An expression prevents SQLite from using the index of a column: to read the few variants of a clip, or the few clips
+    of a recording, is faster than to read all clips with the status or label.
+    """
+    any_clip, any_recording = wanted.variant_of is None, wanted.recording_id is None
+    for column, value, indexed in (
+        (ClipRow.variant_of, wanted.variant_of, True),
+        (ClipRow.recording_id, wanted.recording_id, any_clip),
+        (ClipRow.status, wanted.status, any_clip),
+        (ClipRow.label, wanted.label, any_clip and any_recording),
+    ):
+        if value is not None:
+            query = query.where((column if indexed else column.concat("")) == value)
+    return query
 
 
 def _of_part(recording_id: str) -> Any:

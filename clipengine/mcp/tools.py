@@ -39,6 +39,7 @@ class ListClips(ListArguments):
     status: Status | None = None
     recording_id: Id | None = None
     label: str | None = Field(default=None, max_length=200, description="Exact label.")
+    variant_of: Id | None = Field(default=None, description="Only variants of this clip.")
     q: str | None = Field(
         default=None, min_length=1, max_length=200, description="Words of its label, tags or metadata, or said in it."
     )

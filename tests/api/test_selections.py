@@ -70,6 +70,12 @@ def test_dry_run_of_variants_equals_byte_for_byte_what_is_made(engine: RecordedE
     assert (batch["state"], batch["made"]) == ("complete", 1)
     made = http.get(f"/v1/clips/{batch['items'][0]['clip_id']}").json()
     assert (made["variant_of"], made["priority"], made["request_id"]) == (source.clip_id, -5, batch["batch_id"])
+    for path in ("/v1/clips", f"/v1/recordings/{source.recording_id}/clips"):
+        for of, found in ((source.clip_id, [made["clip_id"]]), (made["clip_id"], [])):
+            page = http.get(path, params={"variant_of": of, "label": "goal"}).json()
+            assert [each["clip_id"] for each in page["data"]] == found
+    chosen = {"filter": {"variant_of": source.clip_id}, "include_processing": True, "dry_run": True}
+    assert [each["clip_id"] for each in http.post("/v1/clips/delete", json=chosen).json()["data"]] == [made["clip_id"]]
     (again,) = http.post("/v1/clips/batch", json={"clips": [shown["body"]]}).json()["data"]
     own = {"clip_id", "request_id", "created_at", "queue", "bucket_path", "variant_of"}
     assert {name: value for name, value in made.items() if name not in own} == {

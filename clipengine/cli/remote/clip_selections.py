@@ -27,6 +27,7 @@ _FILTERS = (
     click.option("--recording", metavar="ID", help="Clips of this recording."),
     click.option("--status", type=click.Choice(["processing", "complete", "failed"]), help="Clips with this status."),
     click.option("--label", help="Clips with this label."),
+    click.option("--variant-of", metavar="ID", help="Variants of this clip."),
     click.option("--created-after", metavar="TIME", help="Clips created after this time."),
     click.option("--created-before", metavar="TIME", help="Clips created before this time."),
     click.option("--search", metavar="WORDS", help="Clips with these words; bud* is a beginning."),
@@ -42,7 +43,7 @@ def _selected_by(function: F) -> F:
     @functools.wraps(function)
     def command(*args: Any, clip_ids: tuple[str, ...], everything: bool, **values: Any) -> Any:
         names = {"recording": "recording_id", "search": "q", "tags": "tag", "meta": "metadata"}
-        names |= {name: name for name in ("status", "label", "created_after", "created_before")}
+        names |= {name: name for name in ("status", "label", "variant_of", "created_after", "created_before")}
         given = {name: values.pop(option) for option, name in names.items()}
         given["metadata"] = metadata_of(given["metadata"])
         chosen = {name: [*each] if name == "tag" else each for name, each in given.items() if each}

@@ -42,6 +42,7 @@ def clips() -> None:
 @click.option("--recording", help="Only clips of this recording.")
 @click.option("--status", type=click.Choice(["processing", "complete", "failed"]), help="Only clips with this status.")
 @click.option("--label", help="Only clips with this label.")
+@click.option("--variant-of", metavar="ID", help="Only variants of this clip.")
 @filter_options("created_at", "label", "duration", "size")
 @limit_option
 @json_option
@@ -51,6 +52,7 @@ def list_(
     recording: str | None,
     status: str | None,
     label: str | None,
+    variant_of: str | None,
     search: str | None,
     tags: tuple[str, ...],
     meta: tuple[str, ...],
@@ -63,6 +65,7 @@ def list_(
         recording_id=recording,
         status=status,
         label=label,
+        variant_of=variant_of,
         q=search,
         tags=tags,
         metadata=metadata_of(meta),

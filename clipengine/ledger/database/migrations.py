@@ -714,6 +714,12 @@ def migration_59(database: Database) -> None:
     database.run("CREATE INDEX resumable_uploads_owner ON resumable_uploads (owner) WHERE owner IS NOT NULL")
 
 
+def migration_60(database: Database) -> None:
+    """Move the clip of which a clip is a variant to a column, so that lists can be filtered by it."""
+    database.run("ALTER TABLE clips ADD COLUMN variant_of TEXT")
+    database.run("CREATE INDEX clips_variants ON clips (variant_of, created_at, clip_id) WHERE variant_of IS NOT NULL")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -771,6 +777,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_57,
     migration_58,
     migration_59,
+    migration_60,
 )
 
 

@@ -306,6 +306,7 @@ class ClipRow(Model):
     spec = JsonText(null=True)  # fields of `ClipSpec` that no query needs, and that have no column above
     revision = IntegerField(default=0)  # incremented by each change that the API shows
     needs = IntegerField(default=1)  # format of rows, see `row_format`
+    variant_of = TextField(null=True)  # the clip that it is made of, with other options
 
     class Meta:
         table_name = "clips"

@@ -348,6 +348,7 @@ ClipSort = Literal["created_at", "-created_at", "label", "-label", "duration", "
 
 class ClipFilters(ListFilters):
     label: Filter | None = Field(default=None, description="Only those with exactly this label.")
+    variant_of: Filter | None = Field(default=None, description="Only variants of this clip.")
     q: Words | None = Field(
         default=None,
         description=f"All words are in its label, tags or metadata, or, listed last, are said in it. {SYNTAX}",
