@@ -195,6 +195,7 @@ def test_request_schemas_match_the_validation(document: dict[str, Any]) -> None:
         "limit",
         "cursor",
         "label",
+        "variant_of",
         "sort",
         "recording_id",
     ]
