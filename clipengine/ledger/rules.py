@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
 
 from clipengine.errors import ClipEngineError, Conflict, RecordingError, RuleNotFound
 from clipengine.ids import new_id
@@ -32,9 +33,7 @@ from clipengine.rules.rule import (
     MAX_RULES,
     ConfiguredRule,
     Rule,
-    RuleConditions,
     RuleSpec,
-    Trigger,
     contains_one,
 )
 from clipengine.timecode import now_ms
@@ -42,12 +41,10 @@ from clipengine.timecode import now_ms
 _EVENTS_AT_ONCE = 500
 _RECORDINGS_AT_ONCE = 100
 MAX_BACKFILL = 10_000  # recordings
-_OF_TRANSCRIPT: tuple[Trigger, ...] = ("transcript.ready",)
-_TRIGGERED: dict[str, tuple[Trigger, ...]] = {
-    "recording.complete": ("recording.complete", "transcript.ready"),  # it may have had a transcript before
-    "transcript.ready": _OF_TRANSCRIPT,
-    "transcript.stored": _OF_TRANSCRIPT,
-}
+_OF_TRANSCRIPT = ("transcript.ready", "transcript.stored")
+_TRIGGERS = frozenset({"recording.complete", *_OF_TRANSCRIPT, "marker.added"})
+_MORE_MARKERS_MS = 10_000  # after a marker that comes late, before the rule acts on all of them
+_Read = Callable[[], Collection[str]]
 _CURSOR = "rules_seq"  # in `meta`: the number of the last event that was read
 _TURN = "rules"
 _LAST_READ = f"(SELECT CAST(value AS BIGINT) FROM meta WHERE name = '{_CURSOR}')"
@@ -279,8 +276,7 @@ class Rules:
             markers = self._markers.list(recording_id)
             self._insert_markers(rule, spec, row, ((each.key, each.label) for each in markers))
         else:
-            languages = self._transcripts.languages(recording_id) if event == "transcript.ready" else ()
-            self._insert_complete(rule, spec.when, row, languages)
+            self._insert_complete(rule, spec, row, self._languages(row), self._labels(row))
 
     def _set_backfill(self, rule_id: str, state: dict[str, Any]) -> None:
         self._change(rule_id, {"backfill": state, "backfilling": state["state"] == "running"})
@@ -306,36 +302,49 @@ class Rules:
                 return self._backfill(rows)
             events = _up_to_markers(events)
             rules = [(rule, rule.spec) for rule in map(as_rule, rows)]
-            self._match([(rule, spec.when) for rule, spec in rules], events)
+            self._match(rules, events)
             self._match_markers(rules, events[-1])
             self._set_cursor(events[-1]["seq"])
             self._count(events)
             return len(events)
 
-    def _match(self, rules: Sequence[tuple[Rule, RuleConditions]], events: Sequence[Row]) -> None:
+    def _match(self, rules: Sequence[tuple[Rule, RuleSpec]], events: Sequence[Row]) -> None:
         """Insert a batch for each rule and each complete recording that it matches, unless there is one.
 
-        A transcript may be stored before its recording is complete, and after it.
+        Transcripts and markers may be stored before their recording is complete, and after it.
         """
-        for recording_id, seqs in _newest(events).items() if rules else ():
+        acting = [(rule, spec, triggers) for rule, spec in rules if (triggers := _triggers_of(spec))]
+        for recording_id, seqs in _newest(events).items() if acting else ():
             row = self._database.by_key(RecordingRow, recording_id)
             if row is None or row["state"] != "complete":
                 continue
-            recording = as_recording(row)
-            new = [
-                (rule, when) for rule, when in rules if seqs[when.event] > rule.since_seq and when.matches(recording)
-            ]
-            has_transcript = any(when.event == "transcript.ready" for _, when in new)
-            languages = self._transcripts.languages(recording_id) if has_transcript else set()
-            for rule, when in new:
-                self._insert_complete(rule, when, row, languages)
+            recording, languages, labels = as_recording(row), self._languages(row), self._labels(row)
+            for rule, spec, triggers in acting:
+                new = {each for each in triggers if seqs.get(each, 0) > rule.since_seq}
+                if new and spec.when.matches(recording):
+                    delay_ms = _MORE_MARKERS_MS if new == {"marker.added"} else 0
+                    self._insert_complete(rule, spec, row, languages, labels, delay_ms=delay_ms)
 
-    def _insert_complete(self, rule: Rule, when: RuleConditions, row: Row, languages: Collection[str]) -> None:
-        """Insert the batch of a complete recording, which has transcripts in these languages."""
-        if when.event == "recording.complete":
-            self._insert_batch(rule, row, "complete")
-        elif when.event == "transcript.ready" and languages and when.language in (None, *languages):
-            self._insert_batch(rule, row, f"transcript:{when.language}" if when.language else "transcript")
+    def _languages(self, row: Row) -> _Read:
+        """Return the languages of a recording's transcripts, read when they are needed first."""
+        return cache(lambda: self._transcripts.languages(row["recording_id"]))
+
+    def _labels(self, row: Row) -> _Read:
+        """Return the labels of a recording's markers, read when they are needed first."""
+        return cache(lambda: [each.label for each in self._markers.list(row["recording_id"])])
+
+    def _insert_complete(
+        self, rule: Rule, spec: RuleSpec, row: Row, languages: _Read, labels: _Read, *, delay_ms: int = 0
+    ) -> None:
+        """Insert the batch of a complete recording, if it has the transcript and the markers that the rule needs."""
+        when, occasion = spec.when, "complete"
+        if when.event == "transcript.ready":
+            if not languages() or when.language not in (None, *languages()):
+                return
+            occasion = f"transcript:{when.language}" if when.language else "transcript"
+        if spec.ranges.kind == "markers" and not any(contains_one(each, spec.ranges.labels) for each in labels()):
+            return
+        self._insert_batch(rule, row, occasion, delay_ms=delay_ms)
 
     def _match_markers(self, rules: Sequence[tuple[Rule, RuleSpec]], event: Row) -> None:
         """Insert a batch for each rule and each marker of the event, up to the most clips of a recording."""
@@ -362,7 +371,9 @@ class Rules:
         for occasion in new[: max(0, spec.max_clips - len(known))]:
             self._insert_batch(rule, row, occasion, subject=subject)
 
-    def _insert_batch(self, rule: Rule, recording: Row, occasion: str, *, subject: str | None = None) -> None:
+    def _insert_batch(
+        self, rule: Rule, recording: Row, occasion: str, *, subject: str | None = None, delay_ms: int = 0
+    ) -> None:
         now = now_ms()
         values = {
             "batch_id": new_id("bat"),
@@ -372,7 +383,7 @@ class Rules:
             "occasion": occasion,
             "recording_id": recording["recording_id"],
             "state": "waiting",
-            "next_at": now,
+            "next_at": now + delay_ms,
             "created_at": now,
         }
         self._database.insert(BatchRow.insert(values).on_conflict_ignore())
@@ -467,13 +478,21 @@ def _up_to_markers(events: list[Row]) -> list[Row]:
     return events
 
 
-def _newest(events: Iterable[Row]) -> dict[str, dict[Trigger, int]]:
-    """Return the number of the newest event that triggers rules, by recording and trigger; 0 if it has none."""
-    found: dict[str, dict[Trigger, int]] = {}
+def _triggers_of(spec: RuleSpec) -> Collection[str]:
+    """Return the types of events on which a rule acts on a complete recording as a whole, if it meets the rule then."""
+    if spec.when.event == "marker.added":
+        return ()
+    of_transcript = _OF_TRANSCRIPT if spec.when.event == "transcript.ready" else ()
+    of_markers = ("marker.added",) if spec.ranges.kind == "markers" else ()
+    return ("recording.complete", *of_transcript, *of_markers)
+
+
+def _newest(events: Iterable[Row]) -> dict[str, dict[str, int]]:
+    """Return the numbers of the newest events that trigger rules, by recording and type."""
+    found: dict[str, dict[str, int]] = {}
     for row in events:
-        for trigger in _TRIGGERED.get(row["type"], ()):
-            seqs = found.setdefault(row["recording_id"], dict.fromkeys(get_args(Trigger), 0))
-            seqs[trigger] = row["seq"]
+        if row["type"] in _TRIGGERS:
+            found.setdefault(row["recording_id"], {})[row["type"]] = row["seq"]
     return found
 
 

@@ -14,7 +14,9 @@ from clipengine.errors import InvalidRequest
 from clipengine.ingest.markers import MAX_FILE_BYTES, markers_of_file
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.recordings.discovery import belongs_to, is_recording, is_sidecar
+from clipengine.recordings.markers import Marker
 from clipengine.recordings.recording import Recording
+from clipengine.rules.rule import RuleSpec
 from clipengine.work.jobs.sidecars import Sidecars
 from tests.support.api import RecordedEngine, recorded_engine
 from tests.support.waiting import until
@@ -87,11 +89,43 @@ def test_markers_beside_a_recording_are_read_once_and_make_rules_act(engine: Rec
     assert not belongs_to("in/talk.json", "in/talk.mp4")
 
 
-def test_watch_reads_markers_that_appear_later(engine: RecordedEngine) -> None:
+def test_sidecars_that_appear_after_the_recording_is_complete_make_rules_act_once(engine: RecordedEngine) -> None:
+    ledger = engine.ledger
+    triggers = {
+        "recording.complete": {"kind": "markers", "after": 2, "labels": ["goal"]},
+        "transcript.ready": {"kind": "words", "words": ["good"]},
+        "marker.added": {"kind": "markers", "after": 2},
+    }
+    rules = []
+    for event, ranges in triggers.items():
+        spec = RuleSpec.model_validate({"when": {"event": event}, "ranges": ranges})
+        rules.append(ledger.rules.create(event, spec))
+
+    def read() -> list[list[str | None]]:
+        while ledger.rules.act():
+            pass
+        return [[each.occasion for each in ledger.batches.list(rule.rule_id, limit=9).data] for rule in rules]
+
     recording = engine.make_recording("in/h_01/talk.mp4")
+    assert read() == [[], [], []]
     with watching(engine):
-        drop(engine, "in/h_01/talk.markers.json", b'{"markers": [{"at_seconds": 3.5}]}')
-        until(lambda: len(engine.ledger.markers.list(recording.recording_id)) == 1)
+        drop(engine, "in/h_01/talk.markers.json", b'{"markers": [{"at_seconds": 1, "label": "foul"}]}')
+        until(lambda: len(ledger.markers.list(recording.recording_id)) == 1)
+        early = read()
+        assert [len(each) for each in early] == [0, 0, 1]
+        marked = b'{"markers": [{"at_seconds": 1, "label": "foul"}, {"at_seconds": 3.5, "label": "goal"}]}'
+        drop(engine, "in/h_01/talk.markers.json", marked)
+        drop(engine, "in/h_01/talk.en.vtt", VTT % b"good")
+        until(lambda: len(ledger.markers.list(recording.recording_id)) == 2 and "en" in found(engine, recording))
+    assert [len(each) for each in read()] == [1, 1, 2]
+    claimed = []
+    while (batch := ledger.batches.claim("me")) is not None:
+        claimed.append(batch.occasion)
+    assert len(claimed) == 3
+    assert "complete" not in claimed  # more markers may follow
+    ledger.markers.add(recording.recording_id, [Marker(5.0, None, 0, "goal")])
+    ledger.transcripts.put(recording.recording_id, "de", [Cue(0, 1000, "good")])
+    assert [len(each) for each in read()] == [1, 1, 3]
 
 
 @pytest.mark.parametrize(
