@@ -26,6 +26,7 @@ DEFAULT_TIMEOUT_CONFIG.connect = DEFAULT_TIMEOUT_CONFIG.read = DEFAULT_TIMEOUT_C
 httpx._transports.default.create_ssl_context = functools.cache(create_ssl_context)  # type: ignore[attr-defined]
 give_up_real_time_priority()
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(temporary_root()))  # of pytest's tmp_path
+os.environ["XDG_STATE_HOME"] = str(temporary_root() / "state")  # of uploads by the command
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "media"
 _WITH_CHILDREN = {"api", "cli", "e2e", "media", "work"}  # folders of tests that start children

@@ -16,6 +16,7 @@ from clipengine.client.clips import AsyncClip, Clip
 from clipengine.client.errors import (
     ApiError,
     ClientError,
+    FileChanged,
     JobFailed,
     NotClipengine,
     ServerUnreachable,
@@ -72,6 +73,7 @@ __all__ = [
     "Cue",
     "Delivery",
     "Event",
+    "FileChanged",
     "Frames",
     "Framing",
     "JobFailed",

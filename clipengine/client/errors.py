@@ -4,6 +4,7 @@ ClientError
 ├── ApiError            error response: `status`, `code`, `detail`, `hint`, `errors`
 ├── ServerUnreachable   no response: connection refused, unknown host, timeout
 ├── NotClipengine       the response is not from this engine
+├── FileChanged         a file changed while it was uploaded
 ├── JobFailed           a clip or a recording failed: `code`, `message`, `hint`, `retryable`
 ├── WaitTimeout         a clip or a recording did not end in time
 └── SignatureInvalid    a webhook is not signed with this secret, or is too old
@@ -49,6 +50,11 @@ class ServerUnreachable(ClientError):
 class NotClipengine(ClientError):
     code = "server_unreachable"
     hint = "Set CLIPENGINE_URL to the address of `clipengine serve`, without a path such as /docs."
+
+
+class FileChanged(ClientError):
+    code = "file_changed"
+    hint = "Upload it again when no program writes to it. What was uploaded is deleted."
 
 
 class JobFailed(ClientError):

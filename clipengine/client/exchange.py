@@ -89,14 +89,14 @@ class Api:
     """JSON requests, from which the calls of every resource are built."""
 
     def __init__(self, *, retries: int) -> None:
-        self._attempts = retries + 1
+        self.attempts = retries + 1
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, *, extra_time: float = 0) -> Steps[Object]:
         return self.call(Request("GET", path, params=without_none(params), extra_time=extra_time, idempotent=True))
 
     def fetch(self, path: str, params: Mapping[str, Any]) -> Steps[bytes]:
         """Return the body of the response to a GET request."""
-        reply = yield from exchange(Request("GET", path, params=params, idempotent=True), self._attempts)
+        reply = yield from exchange(Request("GET", path, params=params, idempotent=True), self.attempts)
         return reply.body
 
     def create(self, path: str, body: Object | None = None, *, idempotency_key: str | None = None) -> Steps[Object]:
@@ -113,7 +113,7 @@ class Api:
             for name, value in request.json.items():
                 if isinstance(value, float) and not math.isfinite(value):
                     raise ValueError(f"{name} must be a finite number, not {value}")
-        reply = yield from exchange(request, self._attempts)
+        reply = yield from exchange(request, self.attempts)
         if not reply.body:
             return {}
         try:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,15 +19,39 @@ _CHUNK_BYTES = 1 << 20
 Progress = Callable[[int, int | None], None]
 
 
-def read_chunks(path: Path, on_progress: Progress | None) -> Iterator[bytes]:
-    """Yield the file's content. `on_progress` is called after each chunk has been sent."""
-    total, done = path.stat().st_size, 0
+@contextmanager
+def opened(source: str | Path | BinaryIO) -> Iterator[BinaryIO]:
+    """Yield the file of a path, or a file that the caller has opened and closes. Raises TypeError for a text file."""
+    if isinstance(source, io.TextIOBase):
+        raise TypeError('the file is open in text mode: open it with "rb"')
+    if isinstance(source, str | Path):
+        with open(source, "rb") as file:
+            yield file
+    else:
+        yield source
+
+
+def name_of(file: BinaryIO) -> str:
+    """Return the name of a file without its folder. Raises TypeError if it has none."""
+    name = getattr(file, "name", None)
+    if not isinstance(name, str | PathLike):  # the number of a descriptor, or an object in memory
+        raise TypeError('pass the name of the recording, such as name="meeting.mp4"')
+    return Path(name).name
+
+
+def read_chunks(path: Path) -> Iterator[bytes]:
+    """Yield the file's content."""
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            yield chunk
-            done += len(chunk)
-            if on_progress:
-                on_progress(done, total)
+        yield from chunks_of(file, None, None)
+
+
+def chunks_of(file: BinaryIO, on_progress: Progress | None, total: int | None, *, done: int = 0) -> Iterator[bytes]:
+    """Yield the rest of a file. `on_progress` is called after each chunk has been sent; `done` bytes came before."""
+    while chunk := file.read(_CHUNK_BYTES):
+        yield chunk
+        done += len(chunk)
+        if on_progress:
+            on_progress(done, total)
 
 
 def _create(part: Path, target: Path) -> BinaryIO:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, TypedDict, TypeVar, Unpack
+from typing import Any, BinaryIO, Generic, TypedDict, TypeVar, Unpack
 
-from clipengine.client.errors import ClientError
+from clipengine.client.errors import ApiError, ClientError
 from clipengine.client.exchange import Api, Steps, filters, given_fields, route, without_none
-from clipengine.client.files import Progress, read_chunks, save
+from clipengine.client.files import Progress, chunks_of, name_of, opened, read_chunks, save
 from clipengine.client.long_poll import wait_until_ended
 from clipengine.client.methods import AsyncResource, Resource, aiterating, awaiting, blocking, iterating
 from clipengine.client.models import (
@@ -30,6 +31,7 @@ from clipengine.client.models import (
     format_time,
 )
 from clipengine.client.transport import AsyncTransport, Transport
+from clipengine.client.uploads import PATIENCE_SECONDS, SourceFile, Upload
 
 _WAVEFORM_SECONDS, _MOMENT_SECONDS = 900, 300  # the server's own deadline for one
 _MODEL_SECONDS = 600  # the longest one that its settings allow
@@ -109,17 +111,53 @@ class RecordingCalls(Generic[R]):
         body = without_none(place) | given_fields(fields, RecordingFields)
         return self._make((yield from self._api.create("/v1/recordings", body, idempotency_key=idempotency_key)))
 
-    def upload(self, path: str | Path, *, name: str | None = None, on_progress: Progress | None = None) -> Steps[R]:
-        """Upload a file to the store and register it. `name` defaults to the file's name."""
-        path = Path(path)
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(path.stat().st_size)}
+    def upload(
+        self,
+        source: str | Path | BinaryIO,
+        *,
+        on_progress: Progress | None = None,
+        idempotency_key: str | None = None,
+        patience: float = PATIENCE_SECONDS,
+        **fields: Unpack[RecordingFields],
+    ) -> Steps[R]:
+        """Upload a file, or a file that is open in binary mode, and register it. `name` defaults to the file's name.
+
+        After an interruption the upload continues, until `patience` seconds have passed without a connection or a
+        stored byte. With an `idempotency_key`, a later call with the same file, key and fields continues it as well.
+        Raises FileChanged if the file changes. A file that cannot seek, such as a pipe, is sent once, from its start.
+        """
+        with opened(source) as file:
+            name = fields.get("name") or name_of(file)
+            rest = given_fields({**fields, "name": None}, RecordingFields)
+            if not file.seekable():
+                return (yield from self._upload_once(file, name, rest, on_progress))
+            whole = SourceFile(file)
+            if not whole.size:
+                raise ClientError(f"{name} is empty")
+            key = idempotency_key or str(uuid.uuid4())
+            try:
+                recording_id = yield from Upload(self._api, whole, name, rest, on_progress, key, patience).send()
+            except ApiError as error:
+                if error.code != "not_found":
+                    raise
+                whole.rewind()  # a server of release 0.2 has no uploads that resume
+                return (yield from self._upload_once(file, name, rest, on_progress, whole.size))
+        return (yield from self.get(recording_id))
+
+    def _upload_once(
+        self, file: BinaryIO, name: str, fields: Object, on_progress: Progress | None, size: int | None = None
+    ) -> Steps[R]:
+        """Send a file in one request that is not repeated."""
+        length = {} if size is None else {"Content-Length": str(size)}
         answer = yield from self._api.send(
             "PUT",
             "/v1/recordings/upload",
-            params={"name": name or path.name},
-            headers=headers,
-            content=read_chunks(path, on_progress),
+            params={"name": name},
+            headers={"Content-Type": "application/octet-stream", **length},
+            content=chunks_of(file, on_progress, size),
         )
+        if fields:
+            answer = yield from self._api.send("PATCH", route("recordings", answer["recording_id"]), json=fields)
         return self._make(answer)
 
     def update(
@@ -237,7 +275,7 @@ class RecordingCalls(Generic[R]):
         headers = {"Content-Type": "text/plain", "Content-Length": str(path.stat().st_size)}
         target = route("recordings", recording_id, "ranges")
         return Ranges.from_object(
-            (yield from self._api.send("POST", target, headers=headers, content=read_chunks(path, None)))
+            (yield from self._api.send("POST", target, headers=headers, content=read_chunks(path)))
         )
 
     def write_ranges(

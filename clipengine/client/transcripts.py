@@ -43,7 +43,7 @@ class TranscriptCalls:
             return Transcript.from_object((yield from self._api.send("PUT", path, headers=headers, json=cues)))
         source = Path(source)
         headers |= {"Content-Type": MEDIA_TYPES[format_of(source)], "Content-Length": str(source.stat().st_size)}
-        answer = yield from self._api.send("PUT", path, headers=headers, content=read_chunks(source, None))
+        answer = yield from self._api.send("PUT", path, headers=headers, content=read_chunks(source))
         return Transcript.from_object(answer)
 
     def get(self, recording_id: str, language: str) -> Steps[list[Cue]]:

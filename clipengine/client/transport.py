@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from clipengine.client.errors import NotClipengine, ServerUnreachable
+from clipengine.client.errors import ClientError, NotClipengine, ServerUnreachable
 from clipengine.client.exchange import Pause, Reply, Request, Steps, api_error
 
 T = TypeVar("T")
@@ -96,7 +96,7 @@ class Transport(_Transport):
                 step = advance()
                 try:
                     advance = functools.partial(steps.send, self._perform(step))
-                except ServerUnreachable as error:
+                except ClientError as error:
                     advance = functools.partial(steps.throw, error)
         except StopIteration as end:
             value: T = end.value
@@ -161,7 +161,7 @@ class AsyncTransport(_Transport):
                 step = advance()
                 try:
                     advance = functools.partial(steps.send, await self._perform(step))
-                except ServerUnreachable as error:
+                except ClientError as error:
                     advance = functools.partial(steps.throw, error)
         except StopIteration as end:
             value: T = end.value

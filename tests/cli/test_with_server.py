@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
+import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -295,13 +297,26 @@ def test_errors_of_the_server_are_printed_with_their_code(
 
 
 def test_hint_of_the_server_is_printed(server: RunningServer, tmp_path: Path) -> None:
+    done = server.command("recordings", "add", "--upload", str(__file__), "--name", "n" * 201)
+    assert done.stderr.splitlines() == [
+        "error: Upload-Metadata filename: must have at most 200 characters. (invalid_request)",
+        "Correct the request and send it again.",
+    ]
     empty = tmp_path / "empty.mp4"
     empty.touch()
     done = server.command("recordings", "add", "--upload", str(empty))
-    assert done.stderr.splitlines() == [
-        "error: The upload is empty. (malformed_request)",
-        "Send the recording's bytes as the body.",
-    ]
+    assert (done.returncode, done.stderr) == (1, "error: empty.mp4 is empty (client_error)\n")
+
+
+def test_stream_that_cannot_seek_is_uploaded_with_its_fields(server: RunningServer, film: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "live.mp4"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(film.read_bytes()))
+    writer.start()
+    added = shown(server.command("recordings", "add", "--upload", str(pipe), "--tag", "live", "--wait", "--json"))
+    writer.join()
+    assert (added["status"], added["name"], added["tags"]) == ("complete", "live.mp4", ["live"])
+    assert added["file_size_bytes"] == film.stat().st_size
 
 
 @pytest.mark.exhaustive

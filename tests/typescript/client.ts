@@ -1,13 +1,14 @@
 // Uses the built package against a real server, compiled with `tsc --strict` and run by Node.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { openAsBlob } from "node:fs";
+import { appendFileSync, openAsBlob, writeFileSync } from "node:fs";
 import { createServer, type IncomingHttpHeaders, type RequestListener } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import {
   ApiError,
   Client,
   type Clip,
+  FileChanged,
   NotClipengine,
   raiseForError,
   ServerUnreachable,
@@ -51,6 +52,48 @@ async function lossyProxy(losses: number) {
     outgoing.end(await answer.text());
   });
   return { ...proxy, requests };
+}
+
+/** A proxy that breaks the connection each time when so many bytes have been sent over it, `cuts` times. */
+async function cuttingProxy(bytes: number, cuts: number) {
+  const { hostname, port } = new URL(baseUrl);
+  const server = createTcpServer((client) => {
+    const upstream = connect(Number(port), hostname);
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      from.on("error", () => to.destroy());
+      from.on("close", () => to.destroy());
+    }
+    upstream.pipe(client);
+    client.pipe(upstream);
+    let received = 0;
+    client.on("data", (chunk) => {
+      received += chunk.length;
+      if (received > bytes && cuts-- > 0) client.destroy();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
+}
+
+async function interruptedUpload(folder: string) {
+  const path = `${folder}/long.mp4`;
+  writeFileSync(path, Buffer.alloc(40 * 2 ** 20, "moov"));
+  const proxy = await cuttingProxy(10 * 2 ** 20, 3);
+  const cut = new Client({ baseUrl: proxy.url, apiKey });
+  const moves: number[] = [];
+  const onProgress = (done: number) => moves.push(done);
+  const options = { name: "böse.mp4", recording: { tags: ["long"] }, idempotencyKey: "long-1", onProgress };
+  const made = await cut.upload(await openAsBlob(path), options);
+  assert.deepEqual([made.name, made.tags, made.file_size_bytes], ["böse.mp4", ["long"], 40 * 2 ** 20]);
+  assert.deepEqual([moves.length > 3, moves.at(-1)], [true, 40 * 2 ** 20]);
+  assert.equal((await client.upload(await openAsBlob(path), options)).recording_id, made.recording_id);
+  proxy.close();
+  const before = await openAsBlob(path);
+  appendFileSync(path, "more");
+  await rejected(client.upload(before, { name: "changed.mp4" }), FileChanged);
 }
 
 async function receiver() {
@@ -211,6 +254,7 @@ const file = await openAsBlob(film);
 const uploaded = await client.upload(file, { name: "meeting.mp4" });
 const recording = raiseForError(await client.waitForRecording(uploaded.recording_id));
 assert.equal(recording.file_size_bytes, file.size);
+await interruptedUpload(".");
 const streamed = await client.upload(file.stream() as ReadableStream<Uint8Array>, { name: "stream.mp4" });
 assert.equal(streamed.file_size_bytes, file.size);
 const whole = await client.downloadRecording(streamed.recording_id);

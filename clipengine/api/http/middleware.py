@@ -70,6 +70,7 @@ _CORS_EXPOSED = (
     "Upload-Length",
     "Upload-Metadata",
     "Upload-Offset",
+    "Upload-Recording",
     "X-Request-Id",
 )
 

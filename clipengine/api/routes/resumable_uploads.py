@@ -198,6 +198,8 @@ def _headers(call: _Call, upload: ResumableUpload, *, with_metadata: bool = Fals
         "Upload-Length": str(upload.partial.size),
         "Upload-Expires": formatdate(_expires_at(call, upload) / 1000, usegmt=True),
     }
+    if upload.completed_at is not None:
+        headers["Upload-Recording"] = upload.recording_id
     if with_metadata and upload.description:
         headers["Upload-Metadata"] = upload.description
     return headers
@@ -265,7 +267,7 @@ def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operati
             "write",
             partial(append_to_upload, slots),
             "Append bytes to an upload",
-            [Answer(204, "The bytes are stored. The last ones register the recording.")],
+            [Answer(204, "The bytes are stored. The last ones register the recording `Upload-Recording`.")],
             (UploadNotFound, *receiving),
             headers={
                 "Upload-Offset": _described(

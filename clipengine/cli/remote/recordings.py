@@ -28,7 +28,9 @@ from clipengine.cli.options import (
     tag_option,
     variant_option,
 )
+from clipengine.cli.remote.uploads import upload_file
 from clipengine.client import Client, Recording
+from clipengine.client.recordings import RecordingFields
 from clipengine.clips.suggested import MAX_SUGGESTIONS, Source
 from clipengine.clips.transcription import Transcriber
 from clipengine.errors import StartupError
@@ -89,31 +91,27 @@ def add(
     wait: bool,
     as_json: bool,
 ) -> int:
-    """Register the object BUCKET_PATH of the store, fetch it from a URL, or upload a file."""
+    """Register the object BUCKET_PATH of the store, fetch it from a URL, or upload a file.
+
+    An upload that was interrupted is continued when the same command is run again.
+    """
     if (bucket_path is None) == (upload is None):
         raise click.UsageError("give either BUCKET_PATH or --upload FILE")
-    if upload is not None and (meta or tags or started_at or series):
-        raise click.UsageError("--meta, --tag, --started-at and --series cannot be used with --upload")
     if (variant is not None or live) and (bucket_path is None or _is_url(bucket_path)):
         raise click.UsageError("--variant and --live need an object of the store")
+    fields: RecordingFields = {
+        "name": name,
+        "metadata": metadata_of(meta),
+        "tags": tags,
+        "started_at": started_at,
+        "series": series,
+    }
     if upload is not None:
-        with output.transfer("uploading") as moved:
-            recording = client.recordings.upload(upload, name=name, on_progress=moved)
+        recording = upload_file(client, upload, fields)
     elif bucket_path is not None and _is_url(bucket_path):
-        recording = client.recordings.fetch(
-            bucket_path, name=name, metadata=metadata_of(meta), tags=tags, started_at=started_at, series=series
-        )
+        recording = client.recordings.fetch(bucket_path, **fields)
     else:
-        recording = client.recordings.add(
-            bucket_path or "",
-            name=name,
-            metadata=metadata_of(meta),
-            tags=tags,
-            variant=variant,
-            live=live or None,
-            started_at=started_at,
-            series=series,
-        )
+        recording = client.recordings.add(bucket_path or "", variant=variant, live=live or None, **fields)
     if wait:
         recording = client.recordings.wait(recording.recording_id)
     output.show_object(recording.raw, as_json=as_json)

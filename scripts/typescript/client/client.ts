@@ -7,9 +7,10 @@ import createFetchClient, {
 } from "openapi-fetch";
 import type { components, paths } from "../generated/api.js";
 import { CREATING } from "../generated/routes.js";
-import { NotClipengine, responseError } from "./errors.js";
+import { ApiError, NotClipengine, responseError } from "./errors.js";
 import { randomKey } from "./platform.js";
 import { retrying } from "./retry.js";
+import { uploadInSteps, type UploadOptions, type UploadRequest } from "./uploads.js";
 import { waitUntilEnded, type WaitOptions } from "./wait.js";
 
 /** The objects of the API by name. */
@@ -70,6 +71,7 @@ export class Client {
   readonly PATCH: Call<"patch">;
   readonly DELETE: Call<"delete">;
   readonly #api: FetchClient<paths>;
+  readonly #request: (method: Method, path: string, init?: object) => Promise<Result>;
   readonly #fetchUpload: (request: Request) => Promise<Response>;
 
   constructor({
@@ -97,9 +99,10 @@ export class Client {
           request.headers.set("Idempotency-Key", await randomKey());
       },
     });
-    const request = this.#api.request as (method: Method, path: string, init?: object) => Promise<Result>;
+    this.#request = this.#api.request as (method: Method, path: string, init?: object) => Promise<Result>;
     const call = <M extends Method>(method: M) =>
-      (async (path: string, init?: object) => (await settled(request(method, path, init))).data) as unknown as Call<M>;
+      (async (path: string, init?: object) =>
+        (await settled(this.#request(method, path, init))).data) as unknown as Call<M>;
     this.GET = call("get");
     this.PUT = call("put");
     this.POST = call("post");
@@ -107,10 +110,42 @@ export class Client {
     this.DELETE = call("delete");
   }
 
-  /** Upload a recording and register it. `name` defaults to that of a `File`. Not retried. */
-  async upload(content: Source, { name, signal }: { name?: string; signal?: AbortSignal } = {}): Promise<Recording> {
-    name ??= "name" in content ? String(content.name) : "";
+  /**
+   * Upload a recording and register it. `name` defaults to that of a `File`.
+   *
+   * After an interruption the upload continues. A stream cannot be read again, so it is sent once.
+   */
+  async upload(content: Source, options: UploadOptions = {}): Promise<Recording> {
+    const name = options.name ?? ("name" in content ? String(content.name) : "");
     if (!name) throw new TypeError('pass the name of the recording, such as { name: "meeting.mp4" }');
+    const signal = options.signal ? { signal: options.signal } : {};
+    if (content instanceof ReadableStream) return this.#uploadOnce(content, name, options);
+    const blob = content instanceof Blob ? content : new Blob([content as BlobPart]);
+    const key = options.idempotencyKey ?? (await randomKey());
+    const send = ({ method, uploadId, headers, body }: UploadRequest) =>
+      settled(
+        this.#request(method, uploadId ? "/v1/uploads/{upload_id}" : "/v1/uploads", {
+          params: { path: { upload_id: uploadId } },
+          headers: { ...headers, ...(body && { "Content-Type": "application/offset+octet-stream" }) },
+          ...(body && { body, bodySerializer: (given: unknown) => given, fetch: this.#fetchUpload }),
+          ...signal,
+        }),
+      );
+    let recordingId: string;
+    try {
+      recordingId = await uploadInSteps(send, blob, name, key, options);
+    } catch (error) {
+      if (!(error instanceof ApiError && error.code === "not_found")) throw error;
+      return this.#uploadOnce(blob, name, options); // a server of release 0.2
+    }
+    return this.GET("/v1/recordings/{recording_id}", { params: { path: { recording_id: recordingId } }, ...signal });
+  }
+
+  async #uploadOnce(
+    content: ReadableStream<Uint8Array> | Blob,
+    name: string,
+    { recording, signal }: UploadOptions,
+  ): Promise<Recording> {
     const sent = await settled(
       this.#api.PUT("/v1/recordings/upload", {
         params: { query: { name } },
@@ -122,7 +157,10 @@ export class Client {
         ...(signal && { signal }),
       }),
     );
-    return sent.data as Recording;
+    const made = sent.data as Recording;
+    if (!recording) return made;
+    const params = { path: { recording_id: made.recording_id } };
+    return this.PATCH("/v1/recordings/{recording_id}", { params, body: recording, ...(signal && { signal }) });
   }
 
   /** Create a clip. The server has stored the job when this returns. */

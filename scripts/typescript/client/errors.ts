@@ -2,7 +2,7 @@
  * Errors of the client, all of which extend `ClientError`.
  *
  * `ApiError`: the server rejected the request. `ServerUnreachable`: there was no response. `NotClipengine`: another
- * service responded. `JobFailed`: a clip or a recording failed. `WaitTimeout`: it did not end in time.
+ * service responded. `FileChanged`: the file of an upload was written to. `JobFailed`: a clip or a recording failed. `WaitTimeout`: it did not end in time.
  * `SignatureInvalid`: a webhook is not signed with this secret, or is too old.
  */
 import type { components } from "../generated/api.js";
@@ -72,6 +72,15 @@ export function responseError(response: Response, problem: unknown): ApiError | 
   return known || fromStore || !WRONG_PLACE.includes(response.status)
     ? new ApiError(response, problem)
     : new NotClipengine(response);
+}
+
+/** A file changed while it was uploaded. No recording is registered. */
+export class FileChanged extends ClientError {
+  constructor(name: string, cause: unknown) {
+    super(`${name} changed while it was uploaded`, "file_changed", "Upload it again when no program writes to it.", {
+      cause,
+    });
+  }
 }
 
 export class JobFailed extends ClientError {

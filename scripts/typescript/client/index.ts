@@ -14,6 +14,7 @@ export type {
 export {
   ApiError,
   ClientError,
+  FileChanged,
   JobFailed,
   NotClipengine,
   raiseForError,
@@ -22,6 +23,7 @@ export {
   WaitTimeout,
 } from "./errors.js";
 export type { ErrorCode } from "./errors.js";
+export type { UploadOptions } from "./uploads.js";
 export type { WaitOptions } from "./wait.js";
 export { verifyWebhook } from "./webhooks.js";
 export type { WebhookEvent, WebhookHeaders } from "./webhooks.js";

@@ -10,6 +10,7 @@ import { sleep } from "./platform.js";
 type Fetch = (request: Request) => Promise<Response>;
 
 const RETRY_DELAYS = [0.2, 0.6, 1.8]; // seconds; the last one repeats
+export const RETRYABLE_STATUSES = [429, 500, 502, 503, 504]; // of calls that wait, and of uploads
 const MAX_RETRY_AFTER = 30; // seconds; a longer Retry-After is not waited for
 
 /** Return the seconds before the next of a series of attempts. */

@@ -1,11 +1,10 @@
 /** Long polling for the end of a clip or a recording. */
 import { ApiError, ServerUnreachable, WaitTimeout } from "./errors.js";
 import { sleep } from "./platform.js";
-import { retryDelay } from "./retry.js";
+import { RETRYABLE_STATUSES, retryDelay } from "./retry.js";
 
 const MAX_WAIT = 25; // seconds of one `?wait=`, less than the usual timeout of proxies
 const PROGRESS_SECONDS = 0.5;
-const RETRYABLE_STATUSES = [429, 500, 502, 503, 504];
 
 export interface WaitOptions<Job> {
   /** Seconds after which `WaitTimeout` is thrown. Default: none. */

@@ -1,0 +1,152 @@
+/** Upload of a `Blob` in steps (tus 1.0), which continues after an interruption with the bytes that the server lacks. */
+import type { components } from "../generated/api.js";
+import { ApiError, FileChanged, ServerUnreachable } from "./errors.js";
+import { sleep } from "./platform.js";
+import { RETRYABLE_STATUSES, retryDelay } from "./retry.js";
+
+type Schemas = components["schemas"];
+type State = Schemas["UploadObject"];
+
+const ONE_REQUEST_BYTES = 16 * 2 ** 20; // what the server stores in one step
+const STEP_BYTES = 64 * 2 ** 20; // `fetch` reports no progress, so larger files are sent in several requests
+const TEMPORARY_STATUSES = [409, 423, ...RETRYABLE_STATUSES]; // and while another request sends the same upload
+const VERSION = { "Tus-Resumable": "1.0.0" };
+
+export interface UploadOptions {
+  /** Default: the name of a `File`. */
+  name?: string;
+  /** Fields of the recording, such as `tags`. */
+  recording?: Pick<Schemas["RegisterRecording"], "metadata" | "tags" | "started_at" | "series">;
+  /** With a key of yours, another call with the same content, name and fields continues the upload. */
+  idempotencyKey?: string;
+  /** Seconds without a stored byte after which the last error is thrown. Default: 300. */
+  patienceSeconds?: number;
+  signal?: AbortSignal;
+  /** Called with the bytes that are stored, and their total. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/** A request of an upload. One with a body has no timeout and is not repeated. */
+export interface UploadRequest {
+  method: "get" | "post" | "patch" | "delete";
+  uploadId?: string;
+  headers: Record<string, string>;
+  body?: Blob;
+}
+type Send = (request: UploadRequest) => Promise<{ data?: unknown; response: Response }>;
+
+/** Send the content and return the id of its recording. */
+export async function uploadInSteps(
+  send: Send,
+  content: Blob,
+  name: string,
+  key: string,
+  { recording, patienceSeconds = 300, signal, onProgress }: UploadOptions,
+): Promise<string> {
+  const upload = new Upload(send, content, metadata(name, recording), key);
+  let [failures, failingSince] = [0, 0];
+  for (;;) {
+    try {
+      const before = upload.state?.offset ?? -1;
+      const { offset, recording_id } = await upload.advance();
+      onProgress?.(offset, content.size);
+      if (recording_id !== null) return recording_id;
+      if (offset > before) failures = 0;
+    } catch (error) {
+      signal?.throwIfAborted();
+      await upload.checkContent(name);
+      upload.isSure = false;
+      if (!failures++) failingSince = performance.now();
+      const waited = performance.now() - failingSince;
+      if (!upload.hasBegun || !passes(error) || waited >= patienceSeconds * 1000) throw error;
+    }
+    if (failures) await sleep(retryDelay(failures - 1), signal);
+  }
+}
+
+class Upload {
+  state: State | null = null;
+  isSure = true; // of the offset
+  #bytesWereSent = false;
+
+  constructor(
+    readonly send: Send,
+    readonly content: Blob,
+    readonly metadata: string,
+    readonly key: string,
+  ) {}
+
+  get hasBegun(): boolean {
+    return this.state !== null || this.#bytesWereSent;
+  }
+
+  /** Send the next request and return the state after it. The offset is requested first if it is not sure. */
+  async advance(): Promise<State> {
+    const { state, content } = this;
+    if (state === null) {
+      const sendsAll = content.size <= ONE_REQUEST_BYTES && !this.#bytesWereSent;
+      this.state = await this.#begin(sendsAll);
+    } else if (this.isSure && state.offset < content.size) {
+      this.state = await this.#append(state);
+    } else {
+      const { data } = await this.send({ method: "get", uploadId: state.upload_id, headers: VERSION });
+      this.state = data as State;
+    }
+    this.isSure = true;
+    return this.state;
+  }
+
+  /** Throw `FileChanged`, and delete the upload, if the content cannot be read any more. */
+  async checkContent(name: string): Promise<void> {
+    try {
+      await this.content.slice(0, 1).arrayBuffer();
+    } catch (error) {
+      await this.#abandon();
+      throw new FileChanged(name, error);
+    }
+  }
+
+  /** Begin the upload, or return the upload that this key has begun. */
+  async #begin(sendsAll: boolean): Promise<State> {
+    const headers = {
+      ...VERSION,
+      "Idempotency-Key": this.key,
+      "Upload-Length": String(this.content.size),
+      "Upload-Metadata": this.metadata,
+    };
+    this.#bytesWereSent ||= sendsAll;
+    const { data } = await this.send({ method: "post", headers, ...(sendsAll && { body: this.content }) });
+    return data as State;
+  }
+
+  async #append(state: State): Promise<State> {
+    const body = this.content.slice(state.offset, state.offset + STEP_BYTES);
+    const headers = { ...VERSION, "Upload-Offset": String(state.offset) };
+    const { response } = await this.send({ method: "patch", uploadId: state.upload_id, headers, body });
+    return { ...state, offset: state.offset + body.size, recording_id: response.headers.get("Upload-Recording") };
+  }
+
+  /** Delete the upload. If that fails, the server does it later. */
+  async #abandon(): Promise<void> {
+    try {
+      this.state ??= await this.#begin(false);
+      await this.send({ method: "delete", uploadId: this.state.upload_id, headers: VERSION });
+    } catch (error) {
+      if (!passes(error)) throw error;
+    }
+  }
+}
+
+function metadata(name: string, recording: UploadOptions["recording"]): string {
+  const described = recording ? `,recording ${base64(JSON.stringify(recording))}` : "";
+  return `filename ${base64(name)}${described}`;
+}
+
+function base64(text: string): string {
+  return btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(""));
+}
+
+function passes(error: unknown): boolean {
+  if (error instanceof ApiError) return TEMPORARY_STATUSES.includes(error.status);
+  return error instanceof ServerUnreachable;
+}
