@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
@@ -255,3 +256,29 @@ def test_repeated_request_makes_one_rule(server: ApiServer) -> None:
     with server.client() as http:
         assert post(http) == post(http)
         assert len(http.get("/v1/rules").json()["data"]) == 1
+
+
+def test_lists_and_requests_for_clips_cost_no_statement_more_with_or_without_rules(
+    engine: RecordedEngine, server: ApiServer, http: httpx.Client
+) -> None:
+    """The numbers are those of the version before rules. Keys are written, and queued clips counted, now and then."""
+    recording = engine.make_recording()
+    path = f"/v1/recordings/{recording.recording_id}/clips"
+    body = {"label": "goal", "start_seconds": 1, "end_seconds": 2}
+    requests = {
+        "clips": (1, lambda: http.get("/v1/clips")),
+        "clips of a recording": (2, lambda: http.get(path)),
+        "recordings": (1, lambda: http.get("/v1/recordings")),
+        "clip": (4, lambda: http.post(path, json=body)),
+    }
+    passed: list[str] = []
+    engine.ledger.database._connections.query_hooks.append(lambda query: passed.append(query.sql))
+    for rules in ("none", "one"):
+        if rules == "one":
+            assert http.post("/v1/rules", json=RULE).status_code == 201
+        for name, (number, ask) in requests.items():
+            passed.clear()
+            answer = ask()
+            found = [sql for sql in passed if re.match('(SELECT|INSERT|UPDATE|DELETE)(?!.*("api_keys"|COUNT))', sql)]
+            assert (answer.is_success, len(found)) == (True, number), (name, rules, found)
+        engine.ledger.clips.cancel(answer.json()["clip_id"])  # the place of a queued clip costs more
