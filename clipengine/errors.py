@@ -309,6 +309,8 @@ _KINDS_OF_IDS = {
     "key": "key",
     "shr": "share",
     "rul": "rule",
+    "user": "user",
+    "ses": "session",
     "bat": "batch",
     "evt": "event",
 }
@@ -376,6 +378,19 @@ class KeyNotFound(NotFound):
     title = "Key not found"
     kind = "key"
     default_hint = "`clipengine keys list` and GET /v1/keys list the keys and their ids."
+
+
+class UserNotFound(NotFound):
+    code = "user_not_found"
+    title = "User not found"
+    kind = "user"
+
+
+class SessionNotFound(NotFound):
+    code = "session_not_found"
+    title = "Session not found"
+    kind = "session"
+    default_hint = "It may have ended; GET /v1/sessions lists your sessions."
 
 
 class TranscriptNotFound(NotFound):

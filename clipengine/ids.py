@@ -9,7 +9,9 @@ from typing import Literal
 
 from typeid import TypeID
 
-Prefix = Literal["rec", "clip", "evt", "whk", "dlv", "key", "inst", "store", "shr", "trn", "rul", "bat", "upl"]
+Prefix = Literal[
+    "rec", "clip", "evt", "whk", "dlv", "key", "inst", "store", "shr", "trn", "rul", "bat", "upl", "user", "ses"
+]
 
 
 def new_id(prefix: Prefix) -> str:

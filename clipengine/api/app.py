@@ -53,6 +53,7 @@ from clipengine.api.routes import (
     transcriptions,
     transcripts,
     uploads,
+    users,
     webhooks,
 )
 from clipengine.errors import ClipEngineError, StorageUnavailable
@@ -91,6 +92,7 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
         *webhooks.OPERATIONS,
         *rules.OPERATIONS,
         *keys.OPERATIONS,
+        *users.OPERATIONS,
         *status.OPERATIONS,
         *storage.OPERATIONS,
         *events.operations(events.Feed(engine, changes)),

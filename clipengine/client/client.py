@@ -23,6 +23,7 @@ from clipengine.client.recordings import AsyncRecording, AsyncRecordings, Record
 from clipengine.client.rules import AsyncRules, Rules
 from clipengine.client.transcripts import AsyncTranscripts, Transcripts
 from clipengine.client.transport import AsyncTransport, Transport
+from clipengine.client.users import AsyncUsers, Users
 from clipengine.client.webhooks import AsyncWebhooks, Webhooks
 
 DEFAULT_URL = "http://127.0.0.1:8377"
@@ -48,6 +49,7 @@ class Client:
         self.rules = Rules(self._transport, self._api)
         self.batches = Batches(self._transport, self._api)
         self.installation = Installation(self._transport, self._api)
+        self.users = Users(self._transport, self._api)
 
     def events(
         self,
@@ -136,6 +138,7 @@ class AsyncClient:
         self.rules = AsyncRules(self._transport, self._api)
         self.batches = AsyncBatches(self._transport, self._api)
         self.installation = AsyncInstallation(self._transport, self._api)
+        self.users = AsyncUsers(self._transport, self._api)
 
     def events(
         self,

@@ -176,6 +176,7 @@ class ClipCalls(Generic[C]):
         metadata: Mapping[str, str] | None = None,
         sort: str | None = None,
         variant_of: str | None = None,
+        mine: bool = False,
     ) -> Steps[Page[C]]:
         """Return one page of clips of one recording or of all, newest first unless `sort` is given.
 
@@ -191,7 +192,7 @@ class ClipCalls(Generic[C]):
             "created_before": format_time(created_before),
             "limit": limit,
             "cursor": cursor,
-            **filters(q, tags, metadata, sort),
+            **filters(q, tags, metadata, sort, mine),
         }
         path = route("recordings", recording_id, "clips") if recording_id else "/v1/clips"
         return Page.of((yield from self._api.get(path, params)), self._make)

@@ -151,10 +151,12 @@ def _plain(value: object) -> object:
     return value
 
 
-def filters(q: str | None, tags: Sequence[str] | None, metadata: Mapping[str, str] | None, sort: str | None) -> Object:
+def filters(
+    q: str | None, tags: Sequence[str] | None, metadata: Mapping[str, str] | None, sort: str | None, mine: bool
+) -> Object:
     """Return the parameters of a list by which clips and recordings are filtered and sorted."""
     pairs = {f"metadata.{key}": value for key, value in (metadata or {}).items()}
-    return {"q": q, "tag": [*tags] if tags else None, "sort": sort, **pairs}
+    return {"q": q, "tag": [*tags] if tags else None, "sort": sort, "mine": "true" if mine else None, **pairs}
 
 
 def route(collection: str, identifier: str, *rest: str) -> str:

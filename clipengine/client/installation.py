@@ -29,10 +29,15 @@ class InstallationCalls:
         return self._api.get("/v1/settings")
 
     def create_key(
-        self, name: str, *, scopes: Sequence[str] | None = None, idempotency_key: str | None = None
+        self,
+        name: str,
+        *,
+        scopes: Sequence[str] | None = None,
+        user_id: str | None = None,
+        idempotency_key: str | None = None,
     ) -> Steps[ApiKey]:
         """Create an API key, with the scopes `read` and `write` by default. Its `key` is not shown again."""
-        body = without_none({"name": name, "scopes": scopes and [*scopes]})
+        body = without_none({"name": name, "scopes": scopes and [*scopes], "user_id": user_id})
         return ApiKey.from_object((yield from self._api.create("/v1/keys", body, idempotency_key=idempotency_key)))
 
     def keys(self) -> Steps[Page[ApiKey]]:

@@ -38,6 +38,9 @@ from clipengine.objects.share import SharedLinkObject as SharedLink
 from clipengine.objects.transcript import SearchHitObject as SearchHit
 from clipengine.objects.transcript import TranscriptionObject as Transcription
 from clipengine.objects.transcript import TranscriptObject as Transcript
+from clipengine.objects.user import MeObject as Me
+from clipengine.objects.user import SessionObject as Session
+from clipengine.objects.user import UserObject as User
 from clipengine.objects.webhook import DeliveryPayloadObject as Delivery
 from clipengine.objects.webhook import NewWebhookObject as Webhook
 
@@ -53,6 +56,7 @@ __all__ = [
     "Frames",
     "Framing",
     "ListedPieces",
+    "Me",
     "NextMoment",
     "Object",
     "Page",
@@ -64,12 +68,14 @@ __all__ = [
     "SearchHit",
     "Segments",
     "Selection",
+    "Session",
     "Share",
     "SharedLink",
     "Suggestions",
     "Transcript",
     "Transcription",
     "TriedRule",
+    "User",
     "Watermark",
     "Waveform",
     "Webhook",

@@ -205,6 +205,7 @@ class RecordingCalls(Generic[R]):
         tags: Sequence[str] | None = None,
         metadata: Mapping[str, str] | None = None,
         sort: str | None = None,
+        mine: bool = False,
     ) -> Steps[Page[R]]:
         """Return one page of recordings, newest first unless `sort` is given.
 
@@ -220,7 +221,7 @@ class RecordingCalls(Generic[R]):
             "created_before": format_time(created_before),
             "limit": limit,
             "cursor": cursor,
-            **filters(q, tags, metadata, sort),
+            **filters(q, tags, metadata, sort, mine),
         }
         return Page.of((yield from self._api.get("/v1/recordings", params)), self._make)
 

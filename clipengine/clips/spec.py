@@ -26,7 +26,7 @@ class ClipSpec:
     recording. `start_time` and `end_time` are the range by the recording's clock. A `render` or `output` of None is the
     profile's. `subtitles` of None, if the request has none, is "keep", without a `subtitle_language` for all. At
     `expires_at` the clip is deleted; None for the retention time of the settings. `request_id` and `traceparent`
-    identify the request that creates it.
+    identify the request that creates it, and `created_by` is who has sent it, or the rule.
     """
 
     label: str
@@ -46,6 +46,7 @@ class ClipSpec:
     expires_at: int | None = None
     request_id: str | None = None
     traceparent: str | None = None
+    created_by: str | None = None
     parts: tuple[Part, ...] = ()
     start_time: int | None = None
     end_time: int | None = None

@@ -38,6 +38,7 @@ class Transcription:
     completed_at: int | None
     warnings: list[str] = field(default_factory=list)
     error: ErrorObject | None = None
+    created_by: str | None = None
 
     @property
     def ended(self) -> bool:

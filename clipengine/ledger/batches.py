@@ -61,6 +61,7 @@ class Batch:
     lease: int
     created_at: int
     ended_at: int | None
+    created_by: str | None = None  # of a request
 
     @property
     def marker(self) -> str | None:

@@ -86,6 +86,7 @@ class ClipSummary(NamedTuple):
     label: str
     status: str
     size_bytes: int
+    created_by: str | None
 
 
 T = TypeVar("T")
@@ -304,6 +305,11 @@ class Clips:
         """Return the clips with these ids, at most 10,000, in any order, without those that do not exist."""
         found = ClipRow.select().where(ClipRow.clip_id.in_([*ids]))
         return [as_clip(row) for row in self._database.rows(found)]
+
+    def creators(self, recording_id: str) -> Sequence[str | None]:
+        """Return who has created the clips of a recording."""
+        query = ClipRow.select(ClipRow.created_by).where(ClipRow.recording_id == recording_id).distinct()
+        return [row["created_by"] for row in self._database.rows(query)]
 
     def summaries(self, wanted: ClipFilter) -> Page[ClipSummary]:
         """Return a page of clips as `list`, of each only what a selection of clips shows."""
@@ -619,6 +625,7 @@ def _filtered(query: Any, wanted: ClipFilter) -> Any:
         (ClipRow.recording_id, wanted.recording_id, any_clip),
         (ClipRow.status, wanted.status, any_clip),
         (ClipRow.label, wanted.label, any_clip and any_recording),
+        (ClipRow.created_by, wanted.created_by, any_clip and any_recording),
     ):
         if value is not None:
             query = query.where((column if indexed else column.concat("")) == value)

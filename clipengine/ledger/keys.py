@@ -47,6 +47,7 @@ class ApiKey:
     created_at: int
     last_used_at: int | None = None
     revoked_at: int | None = None
+    user_id: str | None = None  # of the user to whom it belongs; None: to the installation
 
 
 class Keys:
@@ -55,13 +56,13 @@ class Keys:
         self._prefix = prefix
         self._touched: dict[str, int] = {}
 
-    def create(self, name: str, scopes: Sequence[Scope] = SCOPES) -> tuple[ApiKey, str]:
+    def create(self, name: str, scopes: Sequence[Scope] = SCOPES, *, user_id: str | None = None) -> tuple[ApiKey, str]:
         """Create a key and return it with its text, which cannot be retrieved later."""
-        key = ApiKey(new_id("key"), name, tuple(scopes), now_ms())
+        key = ApiKey(new_id("key"), name, tuple(scopes), now_ms(), user_id=user_id)
         secret = "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_CHARACTERS))
         start = f"{self._prefix}_{key.key_id.removeprefix(_ID_PREFIX)}_{secret}"
         text = f"{start}_{_checksum(start)}"
-        row = {**vars(key), "scopes": list(key.scopes), "sha256": _digest(text)}
+        row = {**vars(key), "scopes": list(key.scopes), "sha256": _digest(text, user_id)}
         with self._database.transaction():
             self._database.insert(KeyRow.insert(row))
         return key, text
@@ -76,7 +77,8 @@ class Keys:
         """
         key_id = _parse(text)
         row = self._database.by_key(KeyRow, key_id or "")
-        same = hmac.compare_digest(_digest(text), row["sha256"] if row else _NO_DIGEST)
+        digest = _digest(text, row["user_id"] if row else None)
+        same = hmac.compare_digest(digest, row["sha256"] if row else _NO_DIGEST)
         if row is None or not same or row["revoked_at"] is not None:
             return None
         self._touch(row)
@@ -148,8 +150,10 @@ def _checksum(text: str) -> str:
     return characters
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def _digest(text: str, user_id: str | None) -> str:
+    """Return the stored hash of a key. Engines of 0.2.0, which ignore roles, do not accept the key of a user."""
+    bound = text if user_id is None else f"{user_id} {text}"
+    return hashlib.sha256(bound.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _key(row: Row) -> ApiKey:

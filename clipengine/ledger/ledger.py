@@ -39,6 +39,7 @@ from clipengine.ledger.live import Live
 from clipengine.ledger.markers import Markers
 from clipengine.ledger.opening.commit_watermark import CommitWatermark
 from clipengine.ledger.opening.location import location_of, open_database
+from clipengine.ledger.principals import Principals
 from clipengine.ledger.queue_order import QueueOrder
 from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
@@ -56,6 +57,8 @@ from clipengine.ledger.store_identity import StoreIdentityRecord
 from clipengine.ledger.transcriptions import Transcriptions
 from clipengine.ledger.transcripts import Transcripts
 from clipengine.ledger.uploads import Uploads
+from clipengine.ledger.user_sessions import UserSessions
+from clipengine.ledger.users import Users
 from clipengine.ledger.vault import KEY_CHECK, Vault
 from clipengine.ledger.watched import WatchedObjects
 from clipengine.recordings.recording import Recording
@@ -89,7 +92,10 @@ class Ledger:
             )
             self._default_secret = self._vault.open(read_meta(database, "default_secret") or "", "default_secret")
         self.keys = Keys(database, key_prefix)
+        self.users = Users(database)
+        self.user_sessions = UserSessions(database)
         self.sessions = Sessions(database, self.keys)
+        self.principals = Principals(self.keys, self.sessions, self.users, self.user_sessions)
         self.endpoints = Endpoints(database, self._vault)
         self.events = Events(database, self.endpoints, organisation_id)
         self.deliveries = Deliveries(database, self.endpoints, self.events, self._default_secret)

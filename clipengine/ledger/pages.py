@@ -35,7 +35,7 @@ class ListFilter:
 
     `status` is the API's: processing, complete or failed. `created_after` is inclusive, `created_before` is not (ms).
     An item has every `tag`, every pair of `metadata` and the words of `q`. `sort` is an order of the list, after a `-`
-    if descending.
+    if descending. `created_by` is the id of a principal.
     """
 
     limit: int
@@ -47,6 +47,7 @@ class ListFilter:
     metadata: Mapping[str, str] = field(default_factory=dict)
     q: str | None = None
     sort: str = "-created_at"
+    created_by: str | None = None
 
 
 @dataclass(frozen=True)

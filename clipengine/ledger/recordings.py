@@ -258,6 +258,8 @@ class Recordings:
             query = query.where(_has_status(wanted.status))
         if wanted.name is not None:
             query = query.where(RecordingRow.name == wanted.name)
+        if wanted.created_by is not None:
+            query = query.where(RecordingRow.created_by == wanted.created_by)
         if wanted.series is not None:
             query = query.where(RecordingRow.series == wanted.series)
         if wanted.recording_id:

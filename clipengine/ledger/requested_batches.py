@@ -25,7 +25,14 @@ class RequestedBatches:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, kind: BatchKind, items: Sequence[BatchItem], *, recording_id: str | None = None) -> Batch:
+    def create(
+        self,
+        kind: BatchKind,
+        items: Sequence[BatchItem],
+        *,
+        recording_id: str | None = None,
+        created_by: str | None = None,
+    ) -> Batch:
         """Store a batch, which the workers carry out. Their numbers are the order of the items. Raises QueueFull."""
         batch_id, now = new_id("bat"), now_ms()
         values: Row = {
@@ -39,6 +46,7 @@ class RequestedBatches:
             "has_items": True,  # also without any: the retention deletes the batch
             "next_at": now,
             "created_at": now,
+            "created_by": created_by,
         }
         numbered = [replace(item, batch_id=batch_id, number=number) for number, item in enumerate(items)]
         with self._database.transaction(ordered=False):

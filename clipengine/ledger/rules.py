@@ -85,7 +85,15 @@ class Rules:
 
     # ---- changes by requests and settings
 
-    def create(self, name: str, spec: RuleSpec, *, enabled: bool = True, origin: Origin = "api") -> Rule:
+    def create(
+        self,
+        name: str,
+        spec: RuleSpec,
+        *,
+        enabled: bool = True,
+        origin: Origin = "api",
+        created_by: str | None = None,
+    ) -> Rule:
         """Store a rule, which acts on later events. Raises Conflict."""
         with self._database.transaction(ordered=False):
             self._database.turn(_TURN)
@@ -108,6 +116,7 @@ class Rules:
                 "since_seq": seq,
                 "created_at": now,
                 "updated_at": now,
+                "created_by": created_by,
             }
             self._database.insert(RuleRow.insert(values))
             return self.get(rule_id)

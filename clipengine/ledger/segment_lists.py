@@ -22,6 +22,7 @@ class SegmentList:
     segments: list[dict[str, Any]] = field(default_factory=list)
     look: dict[str, Any] = field(default_factory=dict)
     updated_at: int | None = None
+    created_by: str | None = None  # who stored the first version
 
 
 class SegmentLists:
@@ -41,6 +42,7 @@ class SegmentLists:
         title: str,
         segments: list[dict[str, Any]],
         look: dict[str, Any],
+        created_by: str | None = None,
         check: Callable[[SegmentList], None],
     ) -> SegmentList:
         """Replace the list of a recording, unless `check` raises for the stored one. Raises RecordingNotFound."""
@@ -50,7 +52,8 @@ class SegmentLists:
                 raise RecordingNotFound.of(recording_id)
             stored = self._stored(recording_id)
             check(stored)
-            made = SegmentList(recording_id, stored.version + 1, title, segments, look, now_ms())
+            creator = stored.created_by if stored.version else created_by
+            made = SegmentList(recording_id, stored.version + 1, title, segments, look, now_ms(), creator)
             update = {name: value for name, value in vars(made).items() if name != "recording_id"}
             query = SegmentListRow.insert(vars(made))
             self._database.insert(query.on_conflict(conflict_target=[SegmentListRow.recording_id], update=update))

@@ -1,4 +1,4 @@
-"""Browser sessions, started with a key or with the link that `serve` prints.
+"""Browser sessions, started with a key or with the link that `serve` prints. `user_sessions` are those of users.
 
 A session token has 256 random bits and is stored only as SHA-256. The session has the scopes of one key until it is
 ended, a week has passed, or the key is revoked.
@@ -36,7 +36,7 @@ class Sessions:
         """Return the key of sessions that a link starts, with all scopes. It is created on first use."""
         with self._database.transaction():
             for key in self._keys.list():
-                if key.name == _PAGE_KEY and key.revoked_at is None:
+                if key.name == _PAGE_KEY and key.revoked_at is None and key.user_id is None:
                     return key
             return self._keys.create(_PAGE_KEY)[0]
 

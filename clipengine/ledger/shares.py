@@ -45,6 +45,7 @@ class Share:
     embed: bool
     views: int = 0
     last_viewed_at: int | None = None
+    created_by: str | None = None  # None for the engine
 
     @property
     def expired(self) -> bool:
@@ -56,9 +57,17 @@ class Shares:
         self._database = database
         self._vault = vault
 
-    def create(self, clip_id: str, *, expires_at: int | None, download: bool, embed: bool) -> tuple[Share, str]:
+    def create(
+        self,
+        clip_id: str,
+        *,
+        expires_at: int | None,
+        download: bool,
+        embed: bool,
+        created_by: str | None = None,
+    ) -> tuple[Share, str]:
         """Create a share of a complete clip and return it with its token. Raises ClipNotFound or ClipNotComplete."""
-        share = Share(new_id("shr"), clip_id, now_ms(), expires_at, download, embed)
+        share = Share(new_id("shr"), clip_id, now_ms(), expires_at, download, embed, created_by=created_by)
         token = self._token_of(share.share_id)
         with self._database.transaction(ordered=False):
             # With a lock, so that the clip is not deleted before this transaction ends.
@@ -78,17 +87,28 @@ class Shares:
         """
         self._create_for(event_id, clip_id, keep_ms=keep_ms, download=True, embed=True)
 
-    def create_for_rule(self, clip_id: str, *, keep_ms: int | None, download: bool, embed: bool) -> None:
+    def create_for_rule(
+        self, clip_id: str, *, keep_ms: int | None, download: bool, embed: bool, created_by: str | None = None
+    ) -> None:
         """Create the share of a clip that a rule has queued. Its link works once the clip is complete.
 
         Its id is made from the clip's id. Call it in the transaction that queues the clip.
         """
-        self._create_for(clip_id, clip_id, keep_ms=keep_ms, download=download, embed=embed)
+        self._create_for(clip_id, clip_id, keep_ms=keep_ms, download=download, embed=embed, created_by=created_by)
 
-    def _create_for(self, id: str, clip_id: str, *, keep_ms: int | None, download: bool, embed: bool) -> None:
+    def _create_for(
+        self,
+        id: str,
+        clip_id: str,
+        *,
+        keep_ms: int | None,
+        download: bool,
+        embed: bool,
+        created_by: str | None = None,
+    ) -> None:
         now = now_ms()
         expires_at = None if keep_ms is None else now + keep_ms
-        share = Share(_id_for(id), clip_id, now, expires_at, download=download, embed=embed)
+        share = Share(_id_for(id), clip_id, now, expires_at, download=download, embed=embed, created_by=created_by)
         digest = _digest(self._token_of(share.share_id))
         self._database.insert(ShareRow.insert({**vars(share), "sha256": digest}))
 

@@ -44,7 +44,13 @@ class Transcriptions:
         self._leases = Leases(database, TranscriptionRow.transcript_id, TranscriptionRow.lease, kind="transcription")
 
     def add(
-        self, recording_id: str, *, source: Transcriber, language: str | None = None, track: int = 0
+        self,
+        recording_id: str,
+        *,
+        source: Transcriber,
+        language: str | None = None,
+        track: int = 0,
+        created_by: str | None = None,
     ) -> Transcription:
         """Queue a transcription. One with the same values that has not ended is returned instead.
 
@@ -66,7 +72,7 @@ class Transcriptions:
             for row in rows[MAX_TRANSCRIPTS - 1 :]:
                 if row["state"] != "processing":
                     self._database.change(TranscriptionRow.delete().where(_is(row["transcript_id"])))
-            values = _new_row(recording_id, language, source, track)
+            values = {**_new_row(recording_id, language, source, track), "created_by": created_by}
             self._database.insert(TranscriptionRow.insert(values))
             self._database.record_change("transcription", values["transcript_id"])
             self._database.enqueue("transcriptions", values["transcript_id"])
@@ -147,7 +153,12 @@ class Transcriptions:
             if not self._end(transcription.transcript_id, self._held(transcription), values):
                 return False
             stored, _ = self._transcripts.put(
-                transcription.recording_id, language, cues, source="made", transcript_id=transcription.transcript_id
+                transcription.recording_id,
+                language,
+                cues,
+                source="made",
+                transcript_id=transcription.transcript_id,
+                created_by=transcription.created_by,
             )
             if stored.source != "made":
                 warnings.append(f"transcript_kept: the recording has a transcript in {language} ({stored.source})")

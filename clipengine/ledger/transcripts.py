@@ -36,6 +36,7 @@ class Transcript:
     cues: int
     created_at: int
     etag: str | None = None  # of the sidecar
+    created_by: str | None = None
 
     @property
     def version(self) -> str:
@@ -66,6 +67,7 @@ class Transcripts:
         source: Source = "upload",
         etag: str | None = None,
         transcript_id: str | None = None,
+        created_by: str | None = None,
         check: Callable[[Transcript | None], None] = lambda stored: None,
     ) -> tuple[Transcript, bool]:
         """Create or replace the transcript in this language, and return it with True if it is new.
@@ -76,7 +78,8 @@ class Transcripts:
 
         Records `transcript.stored` if the recording is complete, unless a transcription records its own event.
         """
-        made = Transcript(transcript_id or new_id("trn"), recording_id, language, source, len(cues), now_ms(), etag)
+        ident = transcript_id or new_id("trn")
+        made = Transcript(ident, recording_id, language, source, len(cues), now_ms(), etag, created_by)
         rows = [
             {
                 **vars(cue),

@@ -26,7 +26,7 @@ from clipengine.api.http.ports import Engine
 from clipengine.api.http.validation import read_bytes
 from clipengine.client import AsyncClient
 from clipengine.errors import Forbidden, Unauthorized
-from clipengine.ledger.keys import ApiKey
+from clipengine.ledger.principals import Principal
 from clipengine.mcp.server import Caller, tool_server
 from clipengine.settings import Server
 
@@ -66,12 +66,12 @@ class McpEndpoint:
         given = credential(request)
         if given.is_session:
             raise Unauthorized
-        key = await run_in_threadpool(
+        principal = await run_in_threadpool(
             in_session, self._engine.ledger, lambda: authorize(self._engine.ledger, given, "read", Object("tools"))
         )
         body = await read_bytes(request, limit=self._max_bytes)
         async with self._client(request, given) as client:
-            scope[_CALLER] = _caller(client, key)
+            scope[_CALLER] = _caller(client, principal)
             await self._sessions.handle_request(scope, _replay(bytes(body), receive), send)
 
     def _client(self, request: Request, given: Credential) -> AsyncClient:
@@ -82,9 +82,9 @@ class McpEndpoint:
         return AsyncClient("http://127.0.0.1", given.text, retries=0, transport=_InProcess(self._app, headers))
 
 
-def _caller(client: AsyncClient, key: ApiKey) -> Caller:
+def _caller(client: AsyncClient, principal: Principal) -> Caller:
     async def allowed(action: Action, object: Object) -> bool:
-        return may(key, action, object)
+        return may(principal, action, object)
 
     return Caller(client, allowed)
 

@@ -134,6 +134,7 @@ class ClipObject(JobObject):
     """The clip of which it is a variant, with other options; null for other clips. That clip may be deleted."""
     revision: int = 0
     """Number of the state, higher after each change. Of two answers or events, the higher one is the newer state."""
+    created_by: str | None = None
 
     parsers: ClassVar = {"error": ErrorObject.from_object, "result": ClipResult.from_object}
 

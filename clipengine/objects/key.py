@@ -22,6 +22,8 @@ class KeyObject(ApiObject):
     created_at: Time = ""
     last_used_at: MaybeTime = None
     revoked_at: MaybeTime = None
+    user_id: str | None = None
+    """The user to whom it belongs; null for a key of the installation."""
 
     @classmethod
     def of(cls, key: Any, /, **given: Any) -> Self:

@@ -182,6 +182,7 @@ class RecordingObject(JobObject):
     """Of a recording of a camera's files; null for others."""
     clips_count: int | None = None
     """Number of its clips, of which at most 1,000 are counted; null in events, and when it was just registered."""
+    created_by: str | None = None
 
     parsers: ClassVar = {"error": ErrorObject.from_object}
 

@@ -58,6 +58,7 @@ class RuleObject(ApiObject):
     """Rises with each change."""
     created_at: Time = ""
     updated_at: Time = ""
+    created_by: str | None = None
     """When it was last changed."""
     made: int = 0
     """Number of clips that it has queued."""

@@ -52,3 +52,4 @@ class SegmentsObject(ApiObject):
     """What clips of the segments look like."""
     updated_at: MaybeTime = None
     """When it was stored; null if none is."""
+    created_by: str | None = None

@@ -22,6 +22,7 @@ class ShareObject(ApiObject):
     embed: bool = True
     views: int = 0
     last_viewed_at: MaybeTime = None
+    created_by: str | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class TranscriptObject(ApiObject):
     version: str = ""
     """One that replaces it has another version, which is the `ETag` of the transcript in quotes."""
     created_at: Time = ""
+    created_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class TranscriptionObject(JobObject):
     """Why the last attempt has failed, while it is retried; null after an attempt that has got further."""
     next_at: MaybeTime = None
     """When the next attempt is due, if the last one has failed."""
+    created_by: str | None = None
 
     @classmethod
     def of(cls, transcription: Any, /, **given: Any) -> Self:

@@ -28,6 +28,7 @@ class RecordingSpec:
     live: bool = False  # it may still be written
     variant: dict[str, Any] | None = None  # of its playlist
     folder: dict[str, Any] | None = None  # of a recording of a camera's files, see `FolderSource`
+    created_by: str | None = None  # who has registered it
 
 
 @dataclass(frozen=True)

@@ -245,6 +245,7 @@ class Rule:
     stopped_reason: str | None = None
     last_error: dict[str, Any] | None = None
     last_at: int | None = None
+    created_by: str | None = None  # None for the settings
     backfill: dict[str, Any] | None = None  # its state, its progress, and the place of the last recording
 
     @property

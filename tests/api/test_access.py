@@ -16,6 +16,7 @@ from clipengine.api.http import access
 from clipengine.api.http.access import PUBLIC, Action, Caller, Object, Sender, may
 from clipengine.clips.clip import Clip
 from clipengine.ledger.keys import ApiKey, Scope
+from clipengine.ledger.principals import Principal
 from clipengine.ledger.shares import Share
 from clipengine.mcp.http import McpEndpoint
 from clipengine.mcp.tools import TOOLS
@@ -149,8 +150,8 @@ def test_every_tool_asks_whether_it_may_be_used(server: ApiServer, monkeypatch: 
         assert "may not use it" in rpc(server, "tools/call", name=name, arguments={})["error"]["message"]
 
 
-def key(*scopes: Scope) -> ApiKey:
-    return ApiKey("key_1", "test", scopes, 0)
+def key(*scopes: Scope) -> Principal:
+    return Principal.of_key(ApiKey("key_1", "test", scopes, 0))
 
 
 def share(*, expires_at: int | None = None, download: bool = False, embed: bool = False) -> Share:

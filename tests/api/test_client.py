@@ -40,6 +40,7 @@ from clipengine.client.profiles import AsyncProfiles
 from clipengine.client.recordings import AsyncRecordings, RecordingCalls, RecordingFields
 from clipengine.client.rules import AsyncRules
 from clipengine.client.transcripts import AsyncTranscripts
+from clipengine.client.users import AsyncUsers
 from clipengine.client.webhooks import AsyncWebhooks
 from clipengine.clips.plan.read_jobs import JUMP, WAVEFORM
 from clipengine.clips.texts.cues import Cue
@@ -75,6 +76,8 @@ ARGUMENTS: dict[str, Any] = {
     "delivery_id": "x",
     "share_id": "x",
     "key_id": "x",
+    "user_id": "x",
+    "session_id": "x",
     "name": "x",
     "language": "en",
     "source": [],
@@ -165,6 +168,7 @@ def test_both_clients_have_the_same_methods() -> None:
         "profiles": AsyncProfiles,
         "transcripts": AsyncTranscripts,
         "installation": AsyncInstallation,
+        "users": AsyncUsers,
     }
     assert set(resources) == set(awaiting)
     for name, each in resources.items():

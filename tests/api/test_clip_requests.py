@@ -68,6 +68,7 @@ def test_response_has_the_documented_fields(http: httpx.Client, recording: Recor
         "tags": [],
         "variant_of": None,
         "revision": 0,
+        "created_by": http.get("/v1/me").json()["id"],
     }
     assert '"start_seconds":120.0,' in answer.text
     assert engine.calls == [("clips", body["clip_id"])]

@@ -231,7 +231,7 @@ def test_head_opens_no_stream(http: httpx.Client) -> None:
 def test_revoked_key_ends_its_stream(
     server: ApiServer, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "KEYS_SECONDS", 0.2)
+    monkeypatch.setattr(events, "RIGHTS_SECONDS", 0.2)
     key, text = engine.ledger.keys.create("short-lived")
     with following(server, key=text) as reader, following(server) as other:
         engine.ledger.keys.revoke(key.key_id)

@@ -194,6 +194,7 @@ def test_request_schemas_match_the_validation(document: dict[str, Any]) -> None:
         "metadata",
         "limit",
         "cursor",
+        "mine",
         "label",
         "variant_of",
         "sort",

@@ -89,6 +89,8 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
         share, _ = engine.ledger.shares.create(clip.clip_id, expires_at=None, download=True, embed=True)
         upload = engine.upload_receiver.begin("key_x", "a.mp4", RecordingSpec(), size=5, description="")
         rule = RuleSpec.model_validate({"ranges": {"kind": "all"}})
+        user = engine.ledger.users.sign_in("anna", source="proxy", name="Anna", role="editor")
+        session, _ = engine.ledger.user_sessions.begin(user.user_id)
         yield Described(
             server,
             {
@@ -102,6 +104,8 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
                 "language": "en",
                 "name": "logo",
                 "key_id": engine.ledger.keys.create("described")[0].key_id,
+                "user_id": user.user_id,
+                "session_id": session.session_id,
                 "webhook_id": webhook.webhook_id,
                 "delivery_id": delivery.delivery_id,
                 "source": "generic",

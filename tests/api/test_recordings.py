@@ -49,6 +49,7 @@ KEYS = [
     "series",
     "folder",
     "clips_count",
+    "created_by",
 ]
 
 

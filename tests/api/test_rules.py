@@ -65,7 +65,8 @@ def test_dry_run_equals_byte_for_byte_what_is_made(engine: RecordedEngine, clien
     (made,) = engine.ledger.clips.list(ClipFilter(limit=10)).data
     requested = client.request("POST", f"/v1/recordings/{recording.recording_id}/clips", json=tried.data[0]["body"])
     shown = client.clips.get(made.clip_id).raw
-    own = {"clip_id", "request_id", "created_at", "queue", "object_key", "bucket_path", "traceparent"}
+    own = {"clip_id", "request_id", "created_at", "queue", "object_key", "bucket_path", "traceparent", "created_by"}
+    assert (shown["created_by"], requested["created_by"]) == (rule.rule_id, client.users.me().id)
     assert {key: value for key, value in shown.items() if key not in own} == {
         key: value for key, value in requested.items() if key not in own
     }

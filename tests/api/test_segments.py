@@ -44,7 +44,7 @@ def test_list_is_empty_at_first(http: httpx.Client, path: str, recording: Record
     answer = http.get(path)
     assert (answer.status_code, answer.headers["etag"]) == (200, '"0"')
     look = {"output": None, "subtitles": None, "without": [], "keep_ranges": []}
-    empty = {"version": 0, "title": "", "segments": [], "look": look, "updated_at": None}
+    empty = {"version": 0, "title": "", "segments": [], "look": look, "updated_at": None, "created_by": None}
     assert answer.json() == {"recording_id": recording.recording_id, **empty}
 
 

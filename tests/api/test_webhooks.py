@@ -257,6 +257,7 @@ class TestSecretUrls:
             "rule_id": "rul_x",
             "batch_id": "bat_x",
             "upload_id": "upl_x",
+            "user_id": "user_x",
             "transcript_id": "trn_x",
             "webhook_id": delivery.endpoint_id,
             "delivery_id": delivery.delivery_id,

@@ -73,6 +73,8 @@ def ids(server: RunningServer, clip: Clip) -> dict[str, str]:
         "batch_id": server.client().clips.variants({"render": "smart"}, clip_ids=["x"]).batch_id,
         "transcript_id": "trn_x",
         "upload_id": "upl_x",
+        "user_id": "user_x",
+        "session_id": "ses_x",
     }
 
 

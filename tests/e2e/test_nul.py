@@ -99,7 +99,19 @@ def ids(server: RunningServer, hosts: Hosts, film: Path) -> dict[str, str]:
         batch = api.clips.variants({"render": "smart"}, clip_ids=["x"]).batch_id
         assert api.clips.wait(clip, timeout=SECONDS).status == "complete"
     others = {"language": "en"} | dict.fromkeys(
-        ("share_id", "transcript_id", "delivery_id", "key_id", "source", "name", "number", "upload_id"), "x"
+        (
+            "share_id",
+            "transcript_id",
+            "delivery_id",
+            "key_id",
+            "source",
+            "name",
+            "number",
+            "upload_id",
+            "user_id",
+            "session_id",
+        ),
+        "x",
     )
     return {
         "recording_id": recording,

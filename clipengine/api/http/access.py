@@ -1,35 +1,47 @@
 """Access control: `may` decides what a caller may do with an object.
 
-Every route and every tool of agents asks it, and nothing else decides. Today's rights are few: a key has scopes for all
-objects, a share opens one clip, the verified sender of an event may register recordings, and some routes are public.
+Every route and every tool of agents asks it, and nothing else decides. A key of the installation has scopes for all
+objects. A user has the scopes of a role, of which a key of the user may have fewer; an editor deletes only what the
+editor has created. A share opens one clip, the verified sender of an event may register recordings, and some routes are
+public.
+
+An object that many requests name together is decided one by one: a deletion of clips by their ids is refused if one of
+them must not be deleted, and one by a filter leaves such clips out. A batch and a rule act later with the rights that
+their request had.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from typing import Literal
 
 from clipengine.errors import Forbidden
-from clipengine.ledger.keys import ApiKey
+from clipengine.ledger.principals import Principal
 from clipengine.ledger.shares import Share
 from clipengine.objects.key import Scope
 
 # `download` and `embed` are uses of a clip that a share may exclude; for a key they are reading.
-Action = Literal["read", "write", "download", "embed"]
+Action = Literal["read", "write", "delete", "download", "embed"]
+Owners = Callable[[], Collection[str | None]]  # the principals to whom an object belongs; called only if it matters
 
-_ADMINISTRATION = frozenset({"deliveries", "keys", "rules", "settings", "webhooks"})
+_ADMINISTRATION = frozenset({"deliveries", "keys", "rules", "settings", "users", "webhooks"})
 
 
 @dataclass(frozen=True)
 class Object:
     """Target of a request: the first collection in its path (`clips`), and the id of an object in it.
 
-    An object that belongs to one key has the id of that key.
+    Without `owners`, it belongs to nobody who may delete it but operators and keys of the installation.
     """
 
     kind: str
     id: str | None = None
-    key_id: str | None = None
+    owners: Owners | None = field(default=None, compare=False)
+
+    def belongs_to(self, principal: Principal) -> bool:
+        """Return True if all that the request would take away is the principal's."""
+        return self.owners is not None and set(self.owners()) == {principal.id}
 
 
 PUBLIC = Object("public")  # the page, the documents, health, signing in and out
@@ -42,15 +54,15 @@ class Sender:
     source: str
 
 
-Caller = ApiKey | Share | Sender | None  # None: a request without a key
+Caller = Principal | Share | Sender | None  # None: a request without a key
 
 
 def may(caller: Caller, action: Action, object: Object) -> bool:
     """Return True if the caller may do this with the object."""
     if object == PUBLIC:
         return True
-    if isinstance(caller, ApiKey):
-        return needed_scope(action, object) in caller.scopes and object.key_id in (None, caller.key_id)
+    if isinstance(caller, Principal):
+        return needed_scope(action, object) in caller.scopes and not _is_of_another(caller, action, object)
     if isinstance(caller, Share):
         grants = {"read": True, "download": caller.download, "embed": caller.embed}
         return object == Object("clips", caller.clip_id) and not caller.expired and grants.get(action, False)
@@ -63,15 +75,32 @@ def needed_scope(action: Action, object: Object) -> Scope:
     """Return the scope that a key needs."""
     if object.kind in _ADMINISTRATION:
         return "admin"
-    return "write" if action == "write" else "read"
+    if object.kind == "sessions":
+        return "read"
+    return "write" if action in ("write", "delete") else "read"
+
+
+def _is_of_another(caller: Principal, action: Action, object: Object) -> bool:
+    """Return True if only others may do this with the object."""
+    if object.kind == "uploads":  # an upload goes on with what began it
+        return object.owners is not None and not object.belongs_to(caller)
+    if object.kind == "sessions":
+        return action == "delete" and "admin" not in caller.scopes and not object.belongs_to(caller)
+    has_all = caller.user is None or caller.user.role == "operator"
+    return action == "delete" and not has_all and not object.belongs_to(caller)
 
 
 def require(caller: Caller, action: Action, object: Object) -> None:
     """Raise Forbidden unless the caller may do this with the object."""
     if may(caller, action, object):
         return
-    if isinstance(caller, ApiKey) and object.key_id not in (None, caller.key_id):
+    if not isinstance(caller, Principal):
+        raise Forbidden("This request is not allowed", hint="Use a key.")
+    scope = needed_scope(action, object)
+    if scope in caller.scopes and caller.user is None:
         raise Forbidden("This belongs to another key", hint="Use the key that created it.")
-    if isinstance(caller, ApiKey):
-        raise Forbidden(f"This key does not have the scope `{needed_scope(action, object)}`")
-    raise Forbidden("This request is not allowed", hint="Use a key.")
+    if scope in caller.scopes:
+        raise Forbidden("This belongs to someone else", hint="Ask its creator or an operator.")
+    if caller.user is not None and scope not in caller.user.scopes:
+        raise Forbidden(f"The role `{caller.user.role}` does not allow this", hint="Ask an operator for another role.")
+    raise Forbidden(f"This key does not have the scope `{scope}`")

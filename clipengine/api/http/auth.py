@@ -1,4 +1,4 @@
-"""Authentication: a Bearer key or the session of the page. `access` decides what its key may do.
+"""Authentication: a Bearer key or the session of the page. `access` decides what its principal may do.
 
 A malformed, unknown or revoked key gets the same 401 as a missing one, with one hint for all of them, so that a
 response reveals nothing about keys.
@@ -17,8 +17,8 @@ from starlette.requests import Request
 
 from clipengine.api.http.access import Action, Object, require
 from clipengine.errors import Forbidden, Unauthorized
-from clipengine.ledger.keys import ApiKey
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.principals import Principal
 
 SESSION_COOKIE = "clipengine_session"
 PAGE_HEADER = "X-Clipengine-Page"
@@ -59,10 +59,11 @@ def credential(request: Request) -> Credential:
     return Credential(match[1], is_session=False)
 
 
-def authorize(ledger: Ledger, given: Credential, action: Action, object: Object) -> ApiKey:
-    """Return the key of the caller. Raise Unauthorized, or Forbidden if the key may not do this with the object."""
-    key = (ledger.sessions if given.is_session else ledger.keys).verify(given.text)
-    if key is None:
+def authorize(ledger: Ledger, given: Credential, action: Action, object: Object) -> Principal:
+    """Return the caller. Raise Unauthorized, or Forbidden if the caller may not do this with the object."""
+    principals = ledger.principals
+    caller = (principals.of_session if given.is_session else principals.of_key)(given.text)
+    if caller is None:
         raise Unauthorized(hint=_ENDED_SESSION if given.is_session else _WRONG_KEY)
-    require(key, action, object)
-    return key
+    require(caller, action, object)
+    return caller

@@ -41,7 +41,7 @@ async def read_document(call: Call[Any, Any], document: Document[T], data: bytes
     """Return what a document of a request says. Raises the errors of `Document.parse`, DecoderCrashed and Busy."""
     if len(data) <= document.small_bytes:
         return await run_in_threadpool(document.parse, data, **values)
-    packed = await finished(call, call.engine.documents.requested(document, data, values, owner=call.key.key_id))
+    packed = await finished(call, call.engine.documents.requested(document, data, values, owner=call.caller.id))
     return await run_in_threadpool(unpacked, document, packed, values)
 
 

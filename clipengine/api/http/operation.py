@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 from urllib.parse import quote, urlencode
 
@@ -46,8 +47,8 @@ from clipengine.api.http.validation import (
 )
 from clipengine.errors import ClipEngineError, Internal, MethodNotAllowed, RequestError
 from clipengine.ledger.idempotency import Answer as StoredAnswer
-from clipengine.ledger.keys import ApiKey
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.principals import Principal
 from clipengine.objects.base import ApiObject
 from clipengine.objects.key import Scope
 
@@ -63,7 +64,7 @@ class Call(Generic[Q, B]):
     engine: Engine
     changes: ChangeBroadcast
     request: Request
-    key: ApiKey
+    caller: Principal
     query: Q
     body: B
 
@@ -85,7 +86,7 @@ class Call(Generic[Q, B]):
         return tracing.current(otherwise=_caller(self.request))
 
     async def in_thread(self, work: Callable[..., T], *values: object) -> T:
-        """Run `work` in the thread pool, in one of the key's threads. For async handlers."""
+        """Run `work` in the thread pool, in one of the caller's threads. For async handlers."""
         async with own_turn(self.request.scope):
             return await run_in_threadpool(work, *values)
 
@@ -95,6 +96,7 @@ class Call(Generic[Q, B]):
 
 
 Handler = Callable[[Call[Any, Any]], Response | Awaitable[Response]]
+OwnersOf = Callable[[Ledger, Mapping[str, str]], Collection[str | None]]  # by the parameters of the path
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ class Operation:
     answer_headers: Mapping[str, str] = field(default_factory=dict)  # of all responses of its path
     is_former: bool = False  # at an address of an earlier release
     multiplies: bool = False  # a small body may stand for the work of a large one
+    owners: OwnersOf | None = None  # of the object that it deletes
 
     @property
     def takes_json(self) -> bool:
@@ -142,10 +145,11 @@ class Operation:
         """The scope that a key needs."""
         return needed_scope(self.action, self.object({}))
 
-    def object(self, ids: Mapping[str, str]) -> Object:
+    def object(self, ids: Mapping[str, str], ledger: Ledger | None = None) -> Object:
         """Return the object that the path names first; `ids` are the parameters of the path."""
         _, _, kind, *rest = self.path.split("/")
-        return Object(kind, ids.get(rest[0].strip("{}")) if rest else None)
+        owners = None if self.owners is None or ledger is None else partial(self.owners, ledger, ids)
+        return Object(kind, ids.get(rest[0].strip("{}")) if rest else None, owners)
 
 
 def in_session(ledger: Ledger, work: Callable[[], T]) -> T:
@@ -169,11 +173,17 @@ def page_response(call: Call[Any, Any], objects: Sequence[ApiObject], next_curso
     return json_response({"data": data, "has_more": next_cursor is not None, "next_cursor": next_cursor}, 200, headers)
 
 
+def list_filters(call: Call[Any, Any]) -> dict[str, Any]:
+    """Return the filters of a list of clips or recordings, with the caller for `mine`."""
+    values: dict[str, Any] = call.query.model_dump()
+    return values | {"created_by": call.caller.id if values.pop("mine") == "true" else None}
+
+
 def once(call: Call[Q, B], work: Callable[[], StoredAnswer], then: Callable[[], None] | None = None) -> Response:
     """Return the response of `work`, or the stored response of the same request, marked `Idempotent-Replayed`.
 
     Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): a POST that is sent twice takes effect once. A key is
-    scoped to one API key, method and path. Two requests are the same if their validated bodies are equal, so a default
+    scoped to one caller, method and path. Two requests are the same if their validated bodies are equal, so a default
     that is written out makes no difference.
 
     `work` runs in one transaction and does no I/O except on the ledger; its errors are not stored. `then` is called
@@ -192,7 +202,7 @@ def kept_answer(call: Call[Q, B], work: Callable[[], StoredAnswer], request_hash
     request = call.request
     return call.ledger.idempotency.once(
         idempotency_key(request.headers.get("idempotency-key")),
-        scope=f"{call.key.key_id} {request.method} {request.scope['path']}",
+        scope=f"{call.caller.id} {request.method} {request.scope['path']}",
         fingerprint=request_hash,
         work=work,
     )
@@ -327,17 +337,21 @@ class Resource:
             return await self._call(operation, request, lambda: self._authorized(operation, request, given))
         # A body takes memory and time, so it is read only for a key that may send it.
         async with own_turn(request.scope):
-            key = await run_in_threadpool(
+            caller = await run_in_threadpool(
                 in_session, self._engine.ledger, lambda: self._authorized(operation, request, given)
             )
         text = await read_body(request, limit=operation.body.limit(self._engine.settings.server.max_body_bytes))
         if len(text) <= LARGE_BYTES and not operation.multiplies:
-            return await self._call(operation, request, lambda: key, text)
+            return await self._call(operation, request, lambda: caller, text)
         with large_request(request.scope):
-            return await self._call(operation, request, lambda: key, text)
+            return await self._call(operation, request, lambda: caller, text)
 
     async def _call(
-        self, operation: Operation, request: Request, authorized: Callable[[], ApiKey], text: bytes | bytearray = b"{}"
+        self,
+        operation: Operation,
+        request: Request,
+        authorized: Callable[[], Principal],
+        text: bytes | bytearray = b"{}",
     ) -> Response:
         """Authorise, validate and call the handler in one session, in the thread pool. Return its answer."""
 
@@ -348,15 +362,16 @@ class Resource:
             answer = await run_in_threadpool(in_session, self._engine.ledger, work)
         return await answer if isinstance(answer, Awaitable) else answer
 
-    def _authorized(self, operation: Operation, request: Request, given: Credential) -> ApiKey:
-        """Return the key of the caller and count the request against its rate limit."""
-        key = authorize(self._engine.ledger, given, operation.action, operation.object(request.path_params))
-        self._rates.spend(key.key_id)
-        set_caller(request.scope, key.key_id)
-        return key
+    def _authorized(self, operation: Operation, request: Request, given: Credential) -> Principal:
+        """Return the caller and count the request against its rate limit."""
+        ledger = self._engine.ledger
+        caller = authorize(ledger, given, operation.action, operation.object(request.path_params, ledger))
+        self._rates.spend(caller.id)
+        set_caller(request.scope, caller.id)
+        return caller
 
     def _validated(
-        self, operation: Operation, request: Request, key: ApiKey, text: bytes | bytearray
+        self, operation: Operation, request: Request, caller: Principal, text: bytes | bytearray
     ) -> Call[Any, Any]:
         """Return the validated call. Raise the errors of the body, the query and the headers together."""
         value = parse_json(text, members=operation.body.max_members, tokens=operation.body.max_tokens)
@@ -367,4 +382,4 @@ class Resource:
         if operation.creates:
             collected(found, lambda: idempotency_key(request.headers.get("idempotency-key")))
         raise_all(found)
-        return Call(self._engine, self._changes, request, key, query, body)
+        return Call(self._engine, self._changes, request, caller, query, body)

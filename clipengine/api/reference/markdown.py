@@ -26,17 +26,28 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     ("clip-files", "Files of clips", r"/clips/(archive|{clip_id}/(download|poster))"),
     ("clip-selections", "Variants and deletions", r"/clips/(delete|variants)|/v1/batches|^DELETE .*/clips$"),
     ("clip-batches", "Many clips", r"/clips/(batch|by-time)"),
+    ("clip-jobs", "Jobs of clips", r"/clips/{clip_id}/(cancel|retry)$"),
     ("clips", "Clips", r"/clips"),
     ("webhooks", "Webhook endpoints", r"/webhooks"),
     ("rules", "Rules", r"/rules"),
     ("keys", "Keys", r"/keys"),
+    ("users", "Users", r"/v1/(me|users|sessions)"),
     ("installation", "Installation", r"/(status|storage|settings|profiles|livez|readyz)"),
     ("events", "Events", r"/(events|ingest)"),
     ("recordings", "Recordings", r"/"),
 )
 _ORDER: tuple[str, ...] = ("recordings", "uploads", "pieces", "transcripts", "ranges", "previews", "proxies")
-_ORDER += ("clips", "clip-plans", "clip-pictures", "clip-batches", "clip-selections", "clip-files", "shares")
-_ORDER += ("webhooks", "deliveries", "events", "rules", "keys", "installation")
+_ORDER += (
+    "clips",
+    "clip-jobs",
+    "clip-plans",
+    "clip-pictures",
+    "clip-batches",
+    "clip-selections",
+    "clip-files",
+    "shares",
+)
+_ORDER += ("webhooks", "deliveries", "events", "rules", "keys", "users", "installation")
 # Pages of the objects that several resources refer to.
 _OBJECTS = {
     "clip-options": "Options of clips",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from clipengine.api.http.operation import Call
@@ -33,4 +34,4 @@ def resolved_request(
     call: Call[Any, Any], request: ClipRequest, recording: Recording, *, seeks: bool = False
 ) -> ResolvedClip:
     """Return the clip of a request, see `ClipRequests.resolve`."""
-    return requests_of(call).resolve(request, recording, seeks=seeks)
+    return requests_of(call).resolve(replace(request, created_by=call.caller.id), recording, seeks=seeks)

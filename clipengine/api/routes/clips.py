@@ -9,9 +9,18 @@ from typing import Any
 
 from starlette.responses import Response
 
-from clipengine.api.http.access import Object, may
+from clipengine.api.http.access import Object, may, require
 from clipengine.api.http.long_poll import answer_when_ended
-from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
+from clipengine.api.http.operation import (
+    NOTHING,
+    Answer,
+    Call,
+    Operation,
+    json_response,
+    list_filters,
+    once,
+    page_response,
+)
 from clipengine.api.http.requests.clips import (
     BatchedClip,
     CreateClip,
@@ -23,6 +32,7 @@ from clipengine.api.http.requests.clips import (
 )
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery, WaitQuery
 from clipengine.api.http.validation import check_each
+from clipengine.api.routes import owners
 from clipengine.api.routes.clip_requests import recording_of_path, requests_of, resolved, resolved_request
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.webhooks import delivery_object
@@ -146,12 +156,12 @@ def _placed(call: Call[Any, Any], clip: Clip) -> ClipObject:
 
 
 def list_clips(call: Call[ListAllClips, NoBody]) -> Response:
-    return _page_of_clips(call, ClipFilter(**call.query.model_dump()))
+    return _page_of_clips(call, ClipFilter(**list_filters(call)))
 
 
 def list_clips_of_recording(call: Call[ListClips, NoBody]) -> Response:
     recording = call.ledger.recordings.get(call.path("recording_id"))
-    return _page_of_clips(call, ClipFilter(recording_id=recording.recording_id, **call.query.model_dump()))
+    return _page_of_clips(call, ClipFilter(recording_id=recording.recording_id, **list_filters(call)))
 
 
 def _page_of_clips(call: Call[Any, NoBody], wanted: ClipFilter) -> Response:
@@ -163,19 +173,21 @@ def list_deliveries(call: Call[PageQuery, NoBody]) -> Response:
     deliveries = call.ledger.deliveries
     page = deliveries.list(clip_id=find_clip(call).clip_id, limit=call.query.limit, cursor=call.query.cursor)
     shown = [delivery_object(each, deliveries) for each in page.data]
-    if not may(call.key, "read", Object("webhooks")):
+    if not may(call.caller, "read", Object("webhooks")):
         shown = [replace(each, url=origin_of(each.url)) for each in shown]
     return page_response(call, shown, page.next_cursor)
 
 
 def update_clip(call: Call[NoQuery, UpdateClip]) -> Response:
-    body, clip_id = call.body, find_clip(call).clip_id
+    body, clip = call.body, find_clip(call)
+    if body.expires_at is not None:  # which deletes the clip later
+        require(call.caller, "delete", Object("clips", clip.clip_id, lambda: [clip.created_by]))
     values = body.columns()
     if "label" in values:
         with located(pointer="/label"):
             check_label(values["label"] or "")
     check_expiry(body.expires_at)
-    return json_response(_placed(call, call.ledger.clips.update(clip_id, values, body.metadata or {})).to_object())
+    return json_response(_placed(call, call.ledger.clips.update(clip.clip_id, values, body.metadata or {})).to_object())
 
 
 def cancel_clip(call: Call[NoQuery, NoBody]) -> Response:
@@ -280,7 +292,16 @@ OPERATIONS = [
         _MISSING,
         query=WaitQuery,
     ),
-    Operation("DELETE", _CLIP_PATH, "write", delete_clip, "Delete a clip and its object", [NOTHING], _MISSING),
+    Operation(
+        "DELETE",
+        _CLIP_PATH,
+        "delete",
+        delete_clip,
+        "Delete a clip and its object",
+        [NOTHING],
+        _MISSING,
+        owners=owners.of_clip,
+    ),
     Operation(
         "PATCH",
         _CLIP_PATH,

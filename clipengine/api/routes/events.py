@@ -19,8 +19,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -43,6 +44,7 @@ from clipengine.api.http.send_timeout import with_send_timeout
 from clipengine.api.http.validation import invalid_header
 from clipengine.errors import Busy, ClipNotFound, RecordingNotFound, TranscriptNotFound, located
 from clipengine.ledger.events import Event, origin_of
+from clipengine.ledger.principals import Principal
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.event import EventObject
 from clipengine.objects.recording import RecordingObject
@@ -51,7 +53,7 @@ from clipengine.objects.transcript import TranscriptionObject
 MAX_STREAMS = 1000
 BATCH_SECONDS = 0.25  # between two reads of the ledger
 PROGRESS_SECONDS = 0.5  # between two reads of the progress of clips that other engines cut
-KEYS_SECONDS = 5  # a stream whose key was revoked ends within this time
+RIGHTS_SECONDS = 4  # between two checks of rights: a stream whose caller may not read any more ends within 5 s
 SEND_SECONDS = 10  # a client that reads nothing for this long is disconnected
 _BACKLOG = 500  # messages that a client has not received yet
 _STREAMED = {"clip", "recording", "transcription", "edited_clip", "edited_recording"}  # kinds of changes
@@ -82,7 +84,7 @@ class Stream:
     `pending` is bounded: a client that does not keep up is disconnected, and can resume with Last-Event-ID.
     """
 
-    key_id: str
+    caller: Principal
     clip_id: str | None
     recording_id: str | None
     begun: int = 0  # number of the last event before the stream joined the feed
@@ -170,6 +172,7 @@ class Feed:
         self._seq = 0
         # Other engines of a shared ledger notify no progress; it is read while there are streams.
         self._polls = engine.ledger.engines.shared
+        self._poll_seconds = PROGRESS_SECONDS if self._polls else math.inf
         self._progress: dict[str, tuple[Any, ...]] = {}
         self._starting = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
@@ -227,30 +230,33 @@ class Feed:
 
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
-        keys_at = loop.time()
+        rights_at = loop.time()
         with self._changes.watched_by(self._note):
             while self._streams and not self._changes.closed:
                 with suppress(TimeoutError):
-                    # A change wakes the reader. Otherwise it looks for progress of other engines and revoked keys.
-                    async with asyncio.timeout(PROGRESS_SECONDS if self._polls else KEYS_SECONDS):
+                    # A change wakes the reader. Otherwise it looks for progress of other engines and ended rights.
+                    async with asyncio.timeout(min(rights_at + RIGHTS_SECONDS - loop.time(), self._poll_seconds)):
                         await self._stirred.wait()
                 self._stirred.clear()
                 changed, self._changed = list(self._changed), {}
-                check_keys = loop.time() - keys_at >= KEYS_SECONDS
+                check = loop.time() - rights_at >= RIGHTS_SECONDS
+                callers = {stream.caller for stream in self._streams} if check else frozenset()
                 try:
-                    messages, revoked = await run_in_threadpool(self._batch, changed, check_keys)
+                    messages, ended = await run_in_threadpool(self._batch, changed, callers)
                 except Exception:  # the next read finds the events by their numbers; only progress is late
                     log.exception("the event stream could not read the ledger")
-                    messages, revoked = [], set()
-                keys_at = loop.time() if check_keys else keys_at
+                    messages, ended = [], set()
+                rights_at = loop.time() if check else rights_at
                 for stream in list(self._streams):
-                    if stream.key_id in revoked:
+                    if stream.caller in ended:
                         stream.close()
                     for message in messages:
                         stream.offer(message)
                 await asyncio.sleep(BATCH_SECONDS)
 
-    def _batch(self, changed: list[tuple[str, str]], check_keys: bool) -> tuple[list[Message], set[str]]:
+    def _batch(
+        self, changed: list[tuple[str, str]], callers: Collection[Principal]
+    ) -> tuple[list[Message], set[Principal]]:
         ledger = self._engine.ledger
         with ledger.session():
             messages: list[Message] = []
@@ -261,8 +267,8 @@ class Feed:
             # end, and a clip that has ended and is missing was deleted after its end.
             changed = list(dict.fromkeys([*changed, *self._progressed()]))
             messages += filter(None, [self._now(kind, ident) for kind, ident in changed])
-            revoked = {key.key_id for key in ledger.keys.list() if key.revoked_at is not None} if check_keys else set()
-        return messages, revoked
+            ended = ledger.principals.ended(callers) if callers else set()
+        return messages, ended
 
     def _progressed(self) -> list[tuple[str, str]]:
         """Return the clips whose progress has changed since the last call, if other engines may cut clips."""
@@ -310,7 +316,7 @@ def operations(feed: Feed) -> list[Operation]:
             raise Busy(f"{MAX_STREAMS} event streams are open", retry_after=10)
         last_seq = _last_seq(call.request.headers.get("last-event-id"))
         await call.in_session(lambda: _check_exists(call))
-        stream = Stream(call.key.key_id, query.clip_id, query.recording_id)
+        stream = Stream(call.caller, query.clip_id, query.recording_id)
         return _Answer(feed, stream, last_seq)
 
     answer = Answer(

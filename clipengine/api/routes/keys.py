@@ -7,14 +7,18 @@ from starlette.responses import Response
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, once, page_response
 from clipengine.api.http.requests.access import CreateKey
 from clipengine.api.http.requests.fields import NoBody, NoQuery
-from clipengine.errors import KeyNotFound
+from clipengine.errors import KeyNotFound, UserNotFound, located
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.objects.key import KeyObject, NewKeyObject
 
 
 def create_key(call: Call[NoQuery, CreateKey]) -> Response:
     def work() -> StoredAnswer:
-        key, text = call.ledger.keys.create(call.body.name, scopes=call.body.scopes)
+        body = call.body
+        if body.user_id is not None:
+            with located(pointer="/user_id"):
+                call.ledger.users.get(body.user_id)
+        key, text = call.ledger.keys.create(body.name, scopes=body.scopes, user_id=body.user_id)
         return StoredAnswer(201, NewKeyObject.of(key, key=text).to_object(), {}, private=True)
 
     return once(call, work)
@@ -37,6 +41,7 @@ OPERATIONS = [
         create_key,
         "Create an API key",
         [Answer(201, "The key, which is not shown again.", NewKeyObject)],
+        (UserNotFound,),
         body=CreateKey,
         creates=True,
     ),
@@ -51,7 +56,7 @@ OPERATIONS = [
     Operation(
         "DELETE",
         "/v1/keys/{key_id}",
-        "write",
+        "delete",
         revoke_key,
         "Revoke an API key",
         [NOTHING],

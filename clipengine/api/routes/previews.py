@@ -221,7 +221,7 @@ async def preview_bytes(call: Call[Any, Any], preview: Preview) -> bytes:
     found = await run_in_threadpool(call.engine.previews.find, preview)
     if found is not None:
         return found
-    return await finished(call, call.engine.previews.requested(preview, owner=call.key.key_id))
+    return await finished(call, call.engine.previews.requested(preview, owner=call.caller.id))
 
 
 PREVIEW_ERRORS = (

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
 
+from clipengine.api.http.access import Object, require
 from clipengine.api.http.long_poll import answer_when_ended
-from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
+from clipengine.api.http.operation import (
+    NOTHING,
+    Answer,
+    Call,
+    Operation,
+    json_response,
+    list_filters,
+    once,
+    page_response,
+)
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.requests.fields import NoBody, NoQuery, WaitQuery
 from clipengine.api.http.requests.recordings import (
@@ -19,6 +30,7 @@ from clipengine.api.http.requests.recordings import (
     RegisterRecording,
     UpdateRecording,
 )
+from clipengine.api.routes import owners
 from clipengine.clips.request import check_expiry
 from clipengine.errors import (
     DiskLow,
@@ -70,7 +82,7 @@ def register_recording(call: Call[NoQuery, RegisterRecording]) -> Response:
     def work() -> StoredAnswer:
         recording, created = call.ledger.recordings.register(
             stored.key,
-            replace(body.spec(), name=name, metadata=metadata),
+            replace(body.spec(), name=name, metadata=metadata, created_by=call.caller.id),
             etag=stored.etag,
             size=stored.size,
         )
@@ -88,7 +100,9 @@ def _register_folder(call: Call[NoQuery, RegisterRecording], folder: str) -> Res
             raise ObjectNotFound(f"The store has no object like {source.shown!r}", hint=_NO_FILES_HINT)
 
     def work() -> StoredAnswer:
-        recording, created = call.ledger.recordings.register_folder(source, body.spec())
+        recording, created = call.ledger.recordings.register_folder(
+            source, replace(body.spec(), created_by=call.caller.id)
+        )
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
         return StoredAnswer(202 if created else 200, RecordingObject.of(recording).to_object(), headers)
 
@@ -121,7 +135,7 @@ def _fetch(call: Call[NoQuery, RegisterRecording], url: str) -> Response:
         recording, _ = fetch_recording(
             call.engine,
             Origin(url),
-            body.spec(),
+            replace(body.spec(), created_by=call.caller.id),
             checked=True,
         )
         headers = {"Location": f"/v1/recordings/{recording.recording_id}"}
@@ -190,7 +204,7 @@ def end_recording(call: Call[NoQuery, NoBody]) -> Response:
 
 
 def list_recordings(call: Call[ListRecordings, NoBody]) -> Response:
-    page = call.ledger.recordings.list(RecordingFilter(**call.query.model_dump()))
+    page = call.ledger.recordings.list(RecordingFilter(**list_filters(call)))
     return page_response(call, _counted(call, page.data), page.next_cursor)
 
 
@@ -208,9 +222,12 @@ def list_pieces(call: Call[ListPieces, NoBody]) -> Response:
 
 
 def update_recording(call: Call[NoQuery, UpdateRecording]) -> Response:
-    recordings, body = call.ledger.recordings, call.body
+    recordings, body, id = call.ledger.recordings, call.body, call.path("recording_id")
+    if body.expires_at is not None:  # which deletes the recording and its clips later
+        of = partial(owners.of_recording, call.ledger, {"recording_id": id})
+        require(call.caller, "delete", Object("recordings", id, of))
     check_expiry(body.expires_at)
-    changed = recordings.update(call.path("recording_id"), body.columns(), body.metadata or {})
+    changed = recordings.update(id, body.columns(), body.metadata or {})
     return json_response(_counted(call, [changed])[0].to_object())
 
 
@@ -305,11 +322,12 @@ OPERATIONS = [
     Operation(
         "DELETE",
         "/v1/recordings/{recording_id}",
-        "write",
+        "delete",
         delete_recording,
         "Forget a recording and its ended clips",
         [NOTHING],
         (RecordingNotFound, RecordingBusy),
         query=DeleteRecording,
+        owners=owners.of_recording,
     ),
 ]

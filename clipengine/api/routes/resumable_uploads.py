@@ -6,6 +6,7 @@ import hashlib
 import io
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from email.utils import formatdate
 from functools import partial
 from typing import Any, BinaryIO, TypeVar, cast
@@ -19,6 +20,7 @@ from clipengine.api.http.access import Object, require
 from clipengine.api.http.body_pipe import BodyPipe
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, kept_answer
 from clipengine.api.http.requests.fields import NoBody, NoQuery
+from clipengine.api.http.requests.recordings import UploadMetadata
 from clipengine.api.http.requests.tus import (
     BYTES,
     MAX_METADATA_CHARACTERS,
@@ -54,6 +56,7 @@ from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.resumable_uploads import ResumableUpload
 from clipengine.objects.base import shown_time
 from clipengine.objects.upload import UploadObject
+from clipengine.recordings.recording import RecordingSpec
 from clipengine.settings import Settings
 
 _READ_BYTES = 1 << 20
@@ -80,7 +83,7 @@ async def begin_upload(slots: anyio.CapacityLimiter, call: _Call) -> Response:
 
     def begin() -> StoredAnswer:
         begun = call.engine.upload_receiver.begin(
-            call.key.key_id, metadata.filename, metadata.spec(), size=size, description=header
+            call.caller.id, metadata.filename, _spec(call, metadata), size=size, description=header
         )
         return StoredAnswer(201, {"upload_id": begun.upload_id})
 
@@ -159,10 +162,14 @@ async def _in_slot(slots: anyio.CapacityLimiter, work: Callable[[], T]) -> T:
     return await anyio.to_thread.run_sync(work, limiter=slots)
 
 
+def _spec(call: _Call, metadata: UploadMetadata) -> RecordingSpec:
+    return replace(metadata.spec(), created_by=call.caller.id)
+
+
 def _own(call: _Call, id: str) -> ResumableUpload:
     """Return the upload. Raise UploadNotFound, and Forbidden if another key began it."""
     upload = call.engine.upload_receiver.get(id)
-    require(call.key, "write", Object("uploads", id, upload.key_id))
+    require(call.caller, "write", Object("uploads", id, lambda: [upload.key_id]))
     return upload
 
 

@@ -44,7 +44,7 @@ def create_rule(call: Call[NoQuery, CreateRule]) -> Response:
     spec = _checked(call, body.spec)
 
     def work() -> StoredAnswer:
-        rule = call.ledger.rules.create(body.name, spec, enabled=body.enabled)
+        rule = call.ledger.rules.create(body.name, spec, enabled=body.enabled, created_by=call.caller.id)
         return StoredAnswer(201, RuleObject.of(rule).to_object(), {"Location": f"/v1/rules/{rule.rule_id}"})
 
     return once(call, work)
@@ -206,7 +206,7 @@ OPERATIONS = [
         (RuleNotFound, *_INVALID, Conflict),
         body=UpdateRule,
     ),
-    Operation("DELETE", _ONE, "write", delete_rule, "Delete a rule", [NOTHING], (RuleNotFound, Conflict)),
+    Operation("DELETE", _ONE, "delete", delete_rule, "Delete a rule", [NOTHING], (RuleNotFound, Conflict)),
     Operation(
         "POST",
         f"{_ONE}/try",

@@ -29,7 +29,9 @@ def put_segments(call: Call[NoQuery, PutSegments]) -> Response:
         if given is not None and not matches(given, _etag(stored)):
             raise SegmentsChanged(f"The list of segments is now version {stored.version}, not {given}")
 
-    return _response(call.ledger.segment_lists.put(call.path("recording_id"), **values, check=check))
+    return _response(
+        call.ledger.segment_lists.put(call.path("recording_id"), **values, created_by=call.caller.id, check=check)
+    )
 
 
 def _response(stored: SegmentList) -> Response:

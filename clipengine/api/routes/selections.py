@@ -6,10 +6,12 @@ A dry run says what a request would do, with a `selection` that stands for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from starlette.responses import Response
 
+from clipengine.api.http.access import Object, may, require
 from clipengine.api.http.operation import Answer, Call, Operation, json_response, once
 from clipengine.api.http.requests.fields import NoBody, NoQuery
 from clipengine.api.http.requests.selections import (
@@ -20,6 +22,7 @@ from clipengine.api.http.requests.selections import (
     DeleteClipsOfRecording,
     FilterOfClips,
 )
+from clipengine.api.routes import owners
 from clipengine.clips.clip import Clip
 from clipengine.clips.variant import selection_of
 from clipengine.errors import (
@@ -64,7 +67,7 @@ def create_variants(call: Call[NoQuery, CreateVariants]) -> Response:
         _, items, selection = chosen()
         _check_selection(body.selection, selection)
         call.engine.admit()
-        return _accepted(call.ledger.requested_batches.create("variants", items))
+        return _accepted(call.ledger.requested_batches.create("variants", items, created_by=call.caller.id))
 
     if body.dry_run:  # outside a transaction, which would hold the write lock while all variants are resolved
         return json_response(_tried(call, *chosen()).to_object())
@@ -147,9 +150,15 @@ def delete_clips_of_recording(call: Call[DeleteClipsOfRecording, NoBody]) -> Res
 
 
 def _chosen(call: Call[Any, Any], wanted: ClipFilter, processing: bool) -> tuple[Sequence[ClipSummary], str, int]:
-    """Return the clips to delete, their selection, and the number of processing clips that are left out."""
+    """Return the clips to delete, their selection, and the number of clips that are left out.
+
+    These are processing, or the caller must not delete them.
+    """
     found = _all(call.ledger.clips.summaries(wanted), MAX_DELETED)
-    chosen = sorted(clip for clip in found if processing or clip.status != "processing")
+    wished = [clip for clip in found if processing or clip.status != "processing"]
+    chosen = sorted(
+        (clip for clip in wished if may(call.caller, "delete", _object(clip))), key=lambda clip: clip.clip_id
+    )
     return chosen, selection_of("delete", [clip.clip_id for clip in chosen]), len(found) - len(chosen)
 
 
@@ -163,7 +172,15 @@ def _delete_filtered(call: Call[Any, Any], wanted: ClipFilter, selection: str | 
     chosen, found, _ = _chosen(call, wanted, processing)
     _check_selection(selection, found)
     items = [BatchItem("", 0, "pending", source_clip_id=clip.clip_id) for clip in chosen]
-    return _accepted(call.ledger.requested_batches.create("delete", items, recording_id=wanted.recording_id))
+    return _accepted(
+        call.ledger.requested_batches.create(
+            "delete", items, recording_id=wanted.recording_id, created_by=call.caller.id
+        )
+    )
+
+
+def _object(clip: ClipSummary) -> Object:
+    return Object("clips", clip.clip_id, lambda: [clip.created_by])
 
 
 def _to_delete(clips: Sequence[ClipSummary], selection: str, *, skipped: int) -> SelectionObject:
@@ -188,6 +205,8 @@ def _delete_ids(call: Call[NoQuery, DeleteClips], ids: Sequence[str]) -> Respons
         missing: list[str] = []
         for clip_id in sorted(set(ids)):  # in one order: two requests must not wait for each other
             try:
+                of = partial(owners.of_clip, call.ledger, {"clip_id": clip_id})
+                require(call.caller, "delete", Object("clips", clip_id, of))
                 call.ledger.clips.delete(clip_id)
             except ClipNotFound:
                 missing.append(clip_id)

@@ -11,7 +11,8 @@ import hmac
 import secrets
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -24,11 +25,13 @@ from clipengine.api.http.operation import in_session, json_response
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.requests.access import SignIn
 from clipengine.api.http.validation import parse_json, read_body, validate_body
-from clipengine.errors import Unauthorized
-from clipengine.ledger.keys import ApiKey
+from clipengine.errors import Forbidden, Unauthorized
+from clipengine.ledger.principals import Principal
 from clipengine.ledger.sessions import LIFETIME_MS
 
 CODE_SECONDS = 900
+
+T = TypeVar("T")
 
 
 class SignInCodes:
@@ -54,55 +57,70 @@ class SignInCodes:
 
 
 def route(engine: Engine, codes: SignInCodes) -> Route:
-    ledger = engine.ledger
-    secure = engine.settings.server.public_url.startswith("https:")
+    return Route("/session", _Sessions(engine, codes).answer, methods=["GET", "POST", "DELETE"])
 
-    async def sign_in(request: Request) -> Response:
+
+class _Sessions:
+    def __init__(self, engine: Engine, codes: SignInCodes) -> None:
+        self._engine = engine
+        self._ledger = engine.ledger
+        self._codes = codes
+        self._secure = engine.settings.server.public_url.startswith("https:")
+
+    async def answer(self, request: Request) -> Response:
+        methods = {"POST": self._sign_in, "DELETE": self._sign_out}
+        return await methods.get(request.method, self._who)(request)
+
+    async def _sign_in(self, request: Request) -> Response:
         require(None, "write", PUBLIC)
-        raw = await read_body(request, limit=SignIn.limit(engine.settings.server.max_body_bytes))
+        raw = await read_body(request, limit=SignIn.limit(self._engine.settings.server.max_body_bytes))
+        caller, token = await self._in_session(lambda: self._begun(validate_body(SignIn, parse_json(raw))))
+        return self._with_cookie(json_response(_shown(caller)), token)
 
-        def work() -> tuple[ApiKey, str]:
-            body = validate_body(SignIn, parse_json(raw))
-            if body.code is not None:
-                key = ledger.sessions.key_of_link() if codes.redeem(body.code) else None
-            else:
-                key = ledger.keys.verify(body.key or "")
-            if key is None:
-                raise Unauthorized
-            return key, ledger.sessions.begin(key)
+    def _begun(self, body: SignIn) -> tuple[Principal, str]:
+        """Return the principal of a new session, and its token."""
+        sessions = self._ledger.sessions
+        if body.code is not None:
+            key = sessions.key_of_link() if self._codes.redeem(body.code) else None
+        else:
+            key = self._ledger.keys.verify(body.key or "")
+        if key is None:
+            raise Unauthorized
+        if key.user_id is not None:
+            raise Forbidden("The key of a user starts no session", hint="Sign in as the user, or use another key.")
+        return Principal.of_key(key), sessions.begin(key)
 
-        key, token = await run_in_threadpool(in_session, ledger, work)
-        response = json_response(_shown(key))
-        response.set_cookie(
-            SESSION_COOKIE, token, max_age=LIFETIME_MS // 1000, httponly=True, samesite="strict", secure=secure
-        )
-        return response
-
-    async def who(request: Request) -> Response:
+    async def _who(self, request: Request) -> Response:
         """Describe the session, or return 204 without one: browsers log a 401 in their console."""
         try:
             given = credential(request)
-            key = await run_in_threadpool(
-                in_session, ledger, lambda: authorize(ledger, given, "read", Object("session"))
-            )
+            caller = await self._in_session(lambda: authorize(self._ledger, given, "read", Object("session")))
         except Unauthorized:
             return Response(status_code=204)
-        return json_response(_shown(key))
+        return json_response(_shown(caller))
 
-    async def sign_out(request: Request) -> Response:
+    async def _sign_out(self, request: Request) -> Response:
         require(None, "write", PUBLIC)
         given = credential(request)
         if given.is_session:
-            await run_in_threadpool(in_session, ledger, lambda: ledger.sessions.end(given.text))
+            await self._in_session(lambda: self._ledger.principals.end_session(given.text))
         response = Response(status_code=204)
-        response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict", secure=secure)
+        response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict", secure=self._secure)
         return response
 
-    async def session(request: Request) -> Response:
-        return await {"POST": sign_in, "DELETE": sign_out}.get(request.method, who)(request)
+    async def _in_session(self, work: Callable[[], T]) -> T:
+        return await run_in_threadpool(in_session, self._ledger, work)
 
-    return Route("/session", session, methods=["GET", "POST", "DELETE"])
+    def _with_cookie(self, response: Response, token: str) -> Response:
+        max_age = LIFETIME_MS // 1000
+        response.set_cookie(
+            SESSION_COOKIE, token, max_age=max_age, httponly=True, samesite="strict", secure=self._secure
+        )
+        return response
 
 
-def _shown(key: ApiKey) -> dict[str, Any]:
-    return {"name": key.name, "scopes": list(key.scopes)}
+def _shown(caller: Principal) -> dict[str, Any]:
+    """Return the caller for the page. A role is only shown to users."""
+    shown: dict[str, Any] = {"name": caller.name, "scopes": list(caller.scopes)}
+    user = caller.user
+    return shown if user is None else {**shown, "user_id": user.user_id, "role": user.role}

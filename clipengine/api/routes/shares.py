@@ -13,6 +13,7 @@ from starlette.responses import Response
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
 from clipengine.api.http.requests.clips import CreateShare, GetShareCode
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
+from clipengine.api.routes import owners
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.share_page import Address, embed_code
 from clipengine.clips.clip import Clip
@@ -36,7 +37,13 @@ def create_share(call: Call[NoQuery, CreateShare]) -> Response:
 
     def work() -> StoredAnswer:
         shares = call.ledger.shares
-        share, token = shares.create(clip.clip_id, expires_at=expires_at, download=body.download, embed=body.embed)
+        share, token = shares.create(
+            clip.clip_id,
+            expires_at=expires_at,
+            download=body.download,
+            embed=body.embed,
+            created_by=call.caller.id,
+        )
         made = NewShareObject.of(share, **_links(base, clip, share, token))
         return StoredAnswer(201, made.to_object(), {}, private=True)
 
@@ -144,10 +151,11 @@ OPERATIONS = [
     Operation(
         "DELETE",
         f"{_SHARES}/{{share_id}}",
-        "write",
+        "delete",
         delete_share,
         "Revoke a share",
         [NOTHING],
         (ClipNotFound, ShareNotFound),
+        owners=owners.of_share,
     ),
 ]

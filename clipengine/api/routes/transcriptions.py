@@ -49,7 +49,11 @@ def transcribe(call: Call[NoQuery, Transcribe]) -> Response:
         with located(pointer="/language"):
             _check_language(call, source, language)
         made = call.ledger.transcriptions.add(
-            recording.recording_id, source=source, language=language, track=call.body.track
+            recording.recording_id,
+            source=source,
+            language=language,
+            track=call.body.track,
+            created_by=call.caller.id,
         )
         location = {"Location": f"/v1/transcriptions/{made.transcript_id}"}
         return StoredAnswer(202, TranscriptionObject.of(made).to_object(), location)

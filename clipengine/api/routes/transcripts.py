@@ -15,6 +15,7 @@ from clipengine.api.http.ranges import if_match, if_match_schema, matches
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
 from clipengine.api.http.requests.transcripts import GetTranscript, SearchText
 from clipengine.api.http.validation import content_type, read_bytes
+from clipengine.api.routes import owners
 from clipengine.clips.texts.cues import MEDIA_TYPES, WRITTEN_TYPES, TextFormat, format_cues
 from clipengine.clips.texts.language_tags import parse_language
 from clipengine.clips.texts.text_documents import TRANSCRIPT
@@ -59,7 +60,9 @@ async def put_transcript(call: Call[NoQuery, NoBody]) -> Response:
         cues = await read_document(call, TRANSCRIPT, body, kind=kind)
 
     def work() -> Response:
-        made, created = call.ledger.transcripts.put(call.path("recording_id"), language, cues, check=check)
+        made, created = call.ledger.transcripts.put(
+            call.path("recording_id"), language, cues, created_by=call.caller.id, check=check
+        )
         headers = {"Location": f"/v1/recordings/{made.recording_id}/transcripts/{language}", "ETag": _etag(made)}
         return json_response(TranscriptObject.of(made).to_object(), 201 if created else 200, headers)
 
@@ -175,11 +178,12 @@ OPERATIONS = [
     Operation(
         "DELETE",
         f"{_PATH}/{{language}}",
-        "write",
+        "delete",
         delete_transcript,
         "Delete a transcript",
         [NOTHING],
         _MISSING,
+        owners=owners.of_transcript,
     ),
     Operation(
         "GET",

@@ -70,7 +70,7 @@ async def upload_recording(slots: anyio.CapacityLimiter, call: Call[UploadRecord
         try:
             recording, _ = call.ledger.recordings.register(
                 key,
-                RecordingSpec(name=call.query.name),
+                RecordingSpec(name=call.query.name, created_by=call.caller.id),
                 etag=stored.etag,
                 size=stored.size,
                 recording_id=recording_id,

@@ -167,7 +167,7 @@ OPERATIONS = [
         (WebhookNotFound, InvalidWebhookUrl, Conflict),
         body=UpdateWebhook,
     ),
-    Operation("DELETE", _ONE, "write", delete_webhook, "Delete a webhook", [NOTHING], (WebhookNotFound, Conflict)),
+    Operation("DELETE", _ONE, "delete", delete_webhook, "Delete a webhook", [NOTHING], (WebhookNotFound, Conflict)),
     Operation("POST", f"{_ONE}/test", "write", test_webhook, "Send a sample event", [_QUEUED], _MISSING, creates=True),
     Operation(
         "GET",

@@ -720,6 +720,45 @@ def migration_60(database: Database) -> None:
     database.run("CREATE INDEX clips_variants ON clips (variant_of, created_at, clip_id) WHERE variant_of IS NOT NULL")
 
 
+def migration_61(database: Database) -> None:
+    """Add users, their keys and sessions, and who has created an object."""
+    database.run(
+        """CREATE TABLE users (
+            user_id TEXT NOT NULL PRIMARY KEY,
+            subject TEXT NOT NULL,
+            source TEXT NOT NULL,
+            name TEXT NOT NULL,
+            role TEXT NOT NULL,
+            created_at BIGINT NOT NULL,
+            last_seen_at BIGINT,
+            disabled_at BIGINT,
+            UNIQUE (source, subject)
+        )"""
+    )
+    database.run("CREATE INDEX users_created ON users (created_at, user_id)")
+    database.run("ALTER TABLE api_keys ADD COLUMN user_id TEXT")
+    database.run(
+        """CREATE TABLE user_sessions (
+            sha256 TEXT NOT NULL PRIMARY KEY,
+            session_id TEXT NOT NULL UNIQUE,
+            user_id TEXT NOT NULL REFERENCES users (user_id) ON DELETE CASCADE,
+            created_at BIGINT NOT NULL,
+            expires_at BIGINT NOT NULL
+        )"""
+    )
+    database.run("CREATE INDEX user_sessions_expires ON user_sessions (expires_at)")
+    database.run("CREATE INDEX user_sessions_created ON user_sessions (created_at, session_id)")
+    database.run("CREATE INDEX user_sessions_user ON user_sessions (user_id, created_at, session_id)")
+    for table in (
+        *("recordings", "clips", "shares", "transcripts", "transcriptions"),
+        *("segment_lists", "rules", "batches"),
+    ):
+        database.run(f"ALTER TABLE {table} ADD COLUMN created_by TEXT")
+    for table, ident in (("recordings", "recording_id"), ("clips", "clip_id")):
+        columns = f"(created_by, created_at, {ident})"
+        database.run(f"CREATE INDEX {table}_created_by ON {table} {columns} WHERE created_by IS NOT NULL")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -778,6 +817,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_58,
     migration_59,
     migration_60,
+    migration_61,
 )
 
 

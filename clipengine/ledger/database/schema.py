@@ -30,9 +30,24 @@ class KeyRow(Model):
     created_at = BigIntegerField()
     last_used_at = BigIntegerField(null=True)
     revoked_at = BigIntegerField(null=True)
+    user_id = TextField(null=True)  # null: it belongs to the installation
 
     class Meta:
         table_name = "api_keys"
+
+
+class UserRow(Model):
+    user_id = TextField(primary_key=True)
+    subject = TextField()  # by which the source knows the user
+    source = TextField()
+    name = TextField()
+    role = TextField()
+    created_at = BigIntegerField()
+    last_seen_at = BigIntegerField(null=True)
+    disabled_at = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "users"
 
 
 class SessionRow(Model):
@@ -43,6 +58,17 @@ class SessionRow(Model):
 
     class Meta:
         table_name = "sessions"
+
+
+class UserSessionRow(Model):
+    sha256 = TextField(primary_key=True)
+    session_id = TextField()
+    user_id = TextField()
+    created_at = BigIntegerField()
+    expires_at = BigIntegerField()
+
+    class Meta:
+        table_name = "user_sessions"
 
 
 class RecordingRow(Model):
@@ -87,6 +113,7 @@ class RecordingRow(Model):
     warnings = JsonText(null=True)
     replaced_at = BigIntegerField(null=True)  # a producer has overwritten its files: its path is another recording now
     spec = JsonText(null=True)  # fields of `RecordingSpec` that no query needs, and that have no column above
+    created_by = TextField(null=True)  # id of a principal; null for none, and for an older engine's
 
     class Meta:
         table_name = "recordings"
@@ -185,6 +212,7 @@ class TranscriptRow(Model):
     cues = IntegerField()
     created_at = BigIntegerField()
     etag = TextField(null=True)  # of a sidecar
+    created_by = TextField(null=True)
 
     class Meta:
         table_name = "transcripts"
@@ -222,6 +250,7 @@ class TranscriptionRow(Model):
     next_at = BigIntegerField()  # earliest time of the next claim
     created_at = BigIntegerField()
     completed_at = BigIntegerField(null=True)
+    created_by = TextField(null=True)
 
     class Meta:
         table_name = "transcriptions"
@@ -248,6 +277,7 @@ class SegmentListRow(Model):
     segments = JsonText()
     look = JsonText()  # output and subtitles, if they are given
     updated_at = BigIntegerField()
+    created_by = TextField(null=True)  # who stored the first version
 
     class Meta:
         table_name = "segment_lists"
@@ -307,6 +337,7 @@ class ClipRow(Model):
     revision = IntegerField(default=0)  # incremented by each change that the API shows
     needs = IntegerField(default=1)  # format of rows, see `row_format`
     variant_of = TextField(null=True)  # the clip that it is made of, with other options
+    created_by = TextField(null=True)  # id of a principal or a rule; null for an older engine's
 
     class Meta:
         table_name = "clips"
@@ -366,6 +397,7 @@ class RuleRow(Model):
     last_at = BigIntegerField(null=True)
     backfill = JsonText(null=True)  # see `Rule`
     backfilling = BooleanField(default=False)
+    created_by = TextField(null=True)
 
     class Meta:
         table_name = "rules"
@@ -399,6 +431,7 @@ class BatchRow(Model):
     created_at = BigIntegerField()
     ended_at = BigIntegerField(null=True)
     has_items = BooleanField(default=False)  # they are not deleted yet
+    created_by = TextField(null=True)  # of a request
 
     class Meta:
         table_name = "batches"
@@ -440,6 +473,7 @@ class ShareRow(Model):
     embed = BooleanField()
     views = IntegerField()
     last_viewed_at = BigIntegerField(null=True)
+    created_by = TextField(null=True)
 
     class Meta:
         table_name = "shares"
@@ -567,8 +601,10 @@ class IdempotencyRow(Model):
 
 TABLES: tuple[type[Model], ...] = (
     MetaRow,
+    UserRow,
     KeyRow,
     SessionRow,
+    UserSessionRow,
     RecordingRow,
     FetchRow,
     ResumableUploadRow,

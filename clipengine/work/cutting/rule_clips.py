@@ -106,7 +106,9 @@ class RuleClips:
             days = share.get("expires_in_days")
             keep_ms = self._settings.shares.keep_ms if days is None else round(days * DAY_MS)
             download, embed = share.get("download", True), share.get("embed", True)
-            self._ledger.shares.create_for_rule(made.clip_id, keep_ms=keep_ms, download=download, embed=embed)
+            self._ledger.shares.create_for_rule(
+                made.clip_id, keep_ms=keep_ms, download=download, embed=embed, created_by=made.created_by
+            )
         return made
 
     def _limits(self, request: ClipRequest) -> tuple[float, float]:

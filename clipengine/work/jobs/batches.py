@@ -158,8 +158,10 @@ class BatchJobs(Jobs[Batch]):
     def _resolved(self, batch: Batch, item: BatchItem) -> ResolvedClip:
         body = item.body or {}
         if item.source_clip_id is not None:
-            return self._variants.resolve(body, item.source_clip_id, request_id=batch.batch_id)
-        return self._clips.resolve(body, self._recording(batch), request_id=batch.batch_id)
+            clip = self._variants.resolve(body, item.source_clip_id, request_id=batch.batch_id)
+        else:
+            clip = self._clips.resolve(body, self._recording(batch), request_id=batch.batch_id)
+        return replace(clip, request=replace(clip.request, created_by=batch.rule_id or batch.created_by))
 
     def _is_refused(self, batch: Batch, item: BatchItem, error: ClipEngineError) -> bool:
         """Return True if the request is to blame for an error, and not the recording."""

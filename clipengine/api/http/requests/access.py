@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from clipengine.api.http.requests.fields import LINE, Body, like, line
+from clipengine.api.http.requests.fields import LINE, Body, Filter, like, line
 from clipengine.ledger.keys import MAX_KEY_NAME, SCOPES
 from clipengine.objects.key import Scope
 
@@ -17,6 +17,9 @@ class CreateKey(Body):
     name: Annotated[str, Field(min_length=1, max_length=MAX_KEY_NAME, json_schema_extra=LINE), AfterValidator(line)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES))] = Field(
         default=["read", "write"], description="Scopes of the key. `admin` is only given if it is listed."
+    )
+    user_id: Filter | None = Field(
+        default=None, description="User to whom the key belongs, and whose role limits its scopes. Default: nobody."
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
@@ -262,6 +262,8 @@ class ListFilters(BaseModel):
 
 class ListQuery(PageQuery, ListFilters):
     """One page of clips or recordings."""
+
+    mine: Literal["true", "false"] = Field(default="false", description="`true`: only your own.")
 
 
 class WaitQuery(Query):

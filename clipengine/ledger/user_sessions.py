@@ -1,0 +1,96 @@
+"""Browser sessions of users. Engines of 0.2.0, which know neither users nor roles, do not accept them.
+
+A session token has 256 random bits and is stored only as SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from clipengine.errors import SessionNotFound
+from clipengine.ids import new_id
+from clipengine.ledger.database.database import Database, Row
+from clipengine.ledger.database.schema import UserSessionRow
+from clipengine.ledger.pages import Page, read_page
+from clipengine.ledger.sessions import LIFETIME_MS
+from clipengine.timecode import now_ms
+
+_PREFIX = "user-"  # of tokens, which are longer than those of `sessions`
+_CHARACTERS = len(_PREFIX) + 43
+
+
+@dataclass(frozen=True)
+class UserSession:
+    """A session of a user. Times are in ms since 1970, UTC."""
+
+    session_id: str
+    user_id: str
+    created_at: int
+    expires_at: int
+
+
+def is_user_token(token: str) -> bool:
+    """Return True if the token has the form of a user's session."""
+    return len(token) == _CHARACTERS and token.startswith(_PREFIX)
+
+
+class UserSessions:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, user_id: str) -> tuple[UserSession, str]:
+        """Start a session of a user and return it with its token, which cannot be retrieved later."""
+        token, now = _PREFIX + secrets.token_urlsafe(32), now_ms()
+        session = UserSession(new_id("ses"), user_id, now, now + LIFETIME_MS)
+        with self._database.transaction():
+            self._database.change(UserSessionRow.delete().where(UserSessionRow.expires_at <= now))
+            self._database.insert(UserSessionRow.insert({"sha256": _digest(token), **vars(session)}))
+        return session, token
+
+    def find(self, token: str) -> UserSession | None:
+        """Return the session of a token, or None if it is unknown or has expired."""
+        row = self._database.by_key(UserSessionRow, _digest(token))
+        return None if row is None or row["expires_at"] <= now_ms() else _session(row)
+
+    def get(self, session_id: str) -> UserSession:
+        """Return a session. Raises SessionNotFound."""
+        row = self._database.row(UserSessionRow.select().where(UserSessionRow.session_id == session_id))
+        if row is None:
+            raise SessionNotFound.of(session_id)
+        return _session(row)
+
+    def list(self, user_id: str | None, *, limit: int, cursor: str | None = None) -> Page[UserSession]:
+        """Return a page of the sessions of a user, or of all users, newest first."""
+        query = UserSessionRow.select().where(UserSessionRow.expires_at > now_ms())
+        if user_id is not None:
+            query = query.where(UserSessionRow.user_id == user_id)
+        return read_page(
+            self._database,
+            query,
+            of=f"sessions/{user_id}",
+            created_at=UserSessionRow.created_at,
+            ident=UserSessionRow.session_id,
+            limit=limit,
+            cursor=cursor,
+            make=_session,
+        )
+
+    def living(self, ids: Collection[str]) -> set[str]:
+        """Return which of these sessions have not ended."""
+        these = (UserSessionRow.session_id.in_([*ids]), UserSessionRow.expires_at > now_ms())
+        rows = self._database.rows(UserSessionRow.select().where(*these)) if ids else ()
+        return {row["session_id"] for row in rows}
+
+    def end(self, session_id: str) -> None:
+        self._database.change(UserSessionRow.delete().where(UserSessionRow.session_id == session_id))
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _session(row: Row) -> UserSession:
+    return UserSession(**{name: row[name] for name in UserSession.__dataclass_fields__})

@@ -1,0 +1,134 @@
+"""Users: people whom a provider has signed in, each with one role."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from clipengine.errors import StorageError, UserNotFound
+from clipengine.ids import new_id
+from clipengine.ledger.database.database import Database, Row
+from clipengine.ledger.database.schema import KeyRow, UserRow, UserSessionRow
+from clipengine.ledger.pages import Page, read_page
+from clipengine.objects.key import Scope
+from clipengine.objects.user import Role, UserSource
+from clipengine.timecode import now_ms
+
+log = logging.getLogger(__name__)
+
+ROLE_SCOPES: dict[Role, tuple[Scope, ...]] = {
+    "viewer": ("read",),
+    "editor": ("read", "write"),
+    "operator": ("read", "write", "admin"),
+}
+_SEEN_MS = 60_000
+
+
+@dataclass(frozen=True)
+class User:
+    """A user. `subject` is the name by which the source knows the user. Times are in ms since 1970, UTC."""
+
+    user_id: str
+    subject: str
+    source: UserSource
+    name: str
+    role: Role
+    created_at: int
+    last_seen_at: int | None = None
+    disabled_at: int | None = None
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        return () if self.disabled_at is not None else ROLE_SCOPES[self.role]
+
+
+class Users:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def sign_in(self, subject: str, *, source: UserSource, name: str, role: Role) -> User:
+        """Return the user of a subject, with this name. A new user gets the `role`."""
+        with self._database.transaction(ordered=False):
+            self._database.turn(f"user {source} {subject}")
+            known = (UserRow.source == source, UserRow.subject == subject)
+            row = self._database.row(UserRow.select().where(*known))
+            if row is None:
+                user = User(new_id("user"), subject, source, name, role, now_ms(), now_ms())
+                self._database.insert(UserRow.insert(vars(user)))
+                log.info("user %s was created at the first sign-in, as %s", user.user_id, role)
+                return user
+            return self._change(row["user_id"], {"name": name, "last_seen_at": now_ms()})
+
+    def get(self, user_id: str) -> User:
+        """Return a user. Raises UserNotFound."""
+        found = self.find(user_id)
+        if found is None:
+            raise UserNotFound.of(user_id)
+        return found
+
+    def find(self, user_id: str) -> User | None:
+        row = self._database.by_key(UserRow, user_id)
+        return None if row is None else _user(row)
+
+    def list(self, *, limit: int, cursor: str | None = None) -> Page[User]:
+        """Return a page of users, newest first."""
+        return read_page(
+            self._database,
+            UserRow.select(),
+            of="users",
+            created_at=UserRow.created_at,
+            ident=UserRow.user_id,
+            limit=limit,
+            cursor=cursor,
+            make=_user,
+        )
+
+    def set_role(self, user_id: str, role: Role) -> User:
+        """Change the role of a user, which counts from the next request on. Raises UserNotFound."""
+        with self._database.transaction(ordered=False):
+            return self._change(user_id, {"role": role})
+
+    def set_disabled(self, user_id: str, disabled: bool) -> User:
+        """Disable a user, which ends the sessions, or enable one again. Raises UserNotFound."""
+        with self._database.transaction(ordered=False):
+            if disabled:
+                self._end_sessions(user_id)
+            return self._change(user_id, {"disabled_at": now_ms() if disabled else None})
+
+    def delete(self, user_id: str) -> None:
+        """Delete a user and the user's sessions, and revoke the keys. Objects stay. Raises UserNotFound."""
+        with self._database.transaction(ordered=False):
+            self._end_sessions(user_id)
+            keys = (KeyRow.user_id == user_id, KeyRow.revoked_at.is_null())
+            self._database.change(KeyRow.update(revoked_at=now_ms()).where(*keys))
+            if not self._database.change(UserRow.delete().where(UserRow.user_id == user_id)):
+                raise UserNotFound.of(user_id)
+
+    def seen(self, user: User) -> None:
+        """Record that the user has sent a request, at most once a minute. A failure is only logged."""
+        if 0 <= now_ms() - (user.last_seen_at or 0) < _SEEN_MS:
+            return
+        try:
+            with self._database.transaction(durable=False, ordered=False):
+                update = UserRow.update(last_seen_at=now_ms())
+                self._database.change(update.where(UserRow.user_id == user.user_id))
+        except StorageError as error:
+            log.warning("the visit of user %s was not recorded: %s", user.user_id, error.message)
+
+    def may_read(self, ids: Collection[str]) -> set[str]:
+        """Return which of these users exist and are not disabled."""
+        query = UserRow.select(UserRow.user_id).where(UserRow.user_id.in_([*ids]), UserRow.disabled_at.is_null())
+        return {row["user_id"] for row in self._database.rows(query)} if ids else set()
+
+    def _end_sessions(self, user_id: str) -> None:
+        self._database.change(UserSessionRow.delete().where(UserSessionRow.user_id == user_id))
+
+    def _change(self, user_id: str, values: dict[str, Any]) -> User:
+        self._database.change(UserRow.update(values).where(UserRow.user_id == user_id))
+        return self.get(user_id)
+
+
+def _user(row: Row) -> User:
+    return User(**{name: row[name] for name in User.__dataclass_fields__})

@@ -1,0 +1,55 @@
+"""Users and their sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from clipengine.objects.base import ApiObject, MaybeTime, Time
+from clipengine.objects.key import Scope
+
+Role = Literal["viewer", "editor", "operator"]
+UserSource = Literal["proxy"]
+
+
+@dataclass(frozen=True)
+class UserObject(ApiObject):
+    """A person whom a provider has signed in."""
+
+    user_id: str
+    subject: str = ""
+    """Name by which the source knows the user."""
+    source: UserSource = "proxy"
+    """What has signed the user in."""
+    name: str = ""
+    """Display name."""
+    role: Role = "viewer"
+    """What the user may do."""
+    created_at: Time = ""
+    last_seen_at: MaybeTime = None
+    """Time of a recent request, to the minute."""
+    disabled_at: MaybeTime = None
+    """Since when the user may do nothing; null for a user who may."""
+
+
+@dataclass(frozen=True)
+class SessionObject(ApiObject):
+    """A session of a user's browser."""
+
+    session_id: str
+    user_id: str = ""
+    created_at: Time = ""
+    expires_at: Time = ""
+
+
+@dataclass(frozen=True)
+class MeObject(ApiObject):
+    """The caller: a user, or a key of the installation."""
+
+    id: str
+    """Id of the user or of the key, which is `created_by` of what it creates."""
+    name: str = ""
+    scopes: list[Scope] = field(default_factory=list)
+    """What the caller may do."""
+    user: UserObject | None = None
+    """Null for a key that belongs to no user."""
