@@ -310,7 +310,6 @@ _KINDS_OF_IDS = {
     "shr": "share",
     "rul": "rule",
     "user": "user",
-    "ses": "session",
     "bat": "batch",
     "evt": "event",
 }
@@ -384,13 +383,6 @@ class UserNotFound(NotFound):
     code = "user_not_found"
     title = "User not found"
     kind = "user"
-
-
-class SessionNotFound(NotFound):
-    code = "session_not_found"
-    title = "Session not found"
-    kind = "session"
-    default_hint = "It may have ended; GET /v1/sessions lists your sessions."
 
 
 class TranscriptNotFound(NotFound):

@@ -9,7 +9,7 @@ from clipengine.client.transport import AsyncTransport, Transport
 
 
 class UserCalls:
-    """The calls about users. All but `me` and those about own sessions need an operator."""
+    """The calls about users. All but `me`, and the own sessions, need an operator."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -38,7 +38,7 @@ class UserCalls:
     def sessions(
         self, *, user_id: str | None = None, all: bool = False, limit: int | None = None, cursor: str | None = None
     ) -> Steps[Page[Session]]:
-        """Return one page of your own sessions, or of those of a user or of all users, newest first."""
+        """Return one page of your own sessions, of a user, or of all users, newest first."""
         params = {"user_id": user_id, "all": "true" if all else None, "limit": limit, "cursor": cursor}
         return Page.of((yield from self._api.get("/v1/sessions", params)), Session.from_object)
 

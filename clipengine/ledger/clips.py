@@ -306,10 +306,11 @@ class Clips:
         found = ClipRow.select().where(ClipRow.clip_id.in_([*ids]))
         return [as_clip(row) for row in self._database.rows(found)]
 
-    def creators(self, recording_id: str) -> Sequence[str | None]:
-        """Return who has created the clips of a recording."""
-        query = ClipRow.select(ClipRow.created_by).where(ClipRow.recording_id == recording_id).distinct()
-        return [row["created_by"] for row in self._database.rows(query)]
+    def has_of_others(self, recording_id: str, created_by: str) -> bool:
+        """Return True if a clip of the recording was created by anybody else."""
+        others = ClipRow.created_by.is_null() | (ClipRow.created_by != created_by)
+        query = ClipRow.select(ClipRow.clip_id).where(ClipRow.recording_id == recording_id, others)
+        return self._database.row(query.limit(1)) is not None
 
     def summaries(self, wanted: ClipFilter) -> Page[ClipSummary]:
         """Return a page of clips as `list`, of each only what a selection of clips shows."""

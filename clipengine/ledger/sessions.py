@@ -1,4 +1,4 @@
-"""Browser sessions, started with a key or with the link that `serve` prints. `user_sessions` are those of users.
+"""Browser sessions, started with a key or with the link that `serve` prints. Users have `user_sessions`.
 
 A session token has 256 random bits and is stored only as SHA-256. The session has the scopes of one key until it is
 ended, a week has passed, or the key is revoked.

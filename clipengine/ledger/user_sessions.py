@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from clipengine.errors import SessionNotFound
+from clipengine.errors import NotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import UserSessionRow
@@ -18,7 +18,7 @@ from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.sessions import LIFETIME_MS
 from clipengine.timecode import now_ms
 
-_PREFIX = "user-"  # of tokens, which are longer than those of `sessions`
+_PREFIX = "user-"  # of tokens, which are longer than in `sessions`
 _CHARACTERS = len(_PREFIX) + 43
 
 
@@ -56,10 +56,10 @@ class UserSessions:
         return None if row is None or row["expires_at"] <= now_ms() else _session(row)
 
     def get(self, session_id: str) -> UserSession:
-        """Return a session. Raises SessionNotFound."""
+        """Return a session. Raises NotFound."""
         row = self._database.row(UserSessionRow.select().where(UserSessionRow.session_id == session_id))
         if row is None:
-            raise SessionNotFound.of(session_id)
+            raise NotFound(f"no session has the id {session_id}", hint="It may have ended.")
         return _session(row)
 
     def list(self, user_id: str | None, *, limit: int, cursor: str | None = None) -> Page[UserSession]:

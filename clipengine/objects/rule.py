@@ -58,8 +58,8 @@ class RuleObject(ApiObject):
     """Rises with each change."""
     created_at: Time = ""
     updated_at: Time = ""
-    created_by: str | None = None
     """When it was last changed."""
+    created_by: str | None = None
     made: int = 0
     """Number of clips that it has queued."""
     skipped: int = 0

@@ -58,7 +58,8 @@ def test_api_document_lists_every_route_with_its_scope(document: dict[str, Any])
     """Except the second paths of clips, which the document describes together."""
     folder = Path(clipengine.__file__).parent / "docs"
     text = "\n".join(
-        (folder / page).read_text("utf-8") for page in ("api.md", "many-clips.md", "rules.md", "uploads.md")
+        (folder / page).read_text("utf-8")
+        for page in ("access.md", "api.md", "many-clips.md", "rules.md", "uploads.md")
     )
     listed = set(re.findall(r"^\| `([A-Z]+) (/[^`?]+)(?:\?\w+=)?` \| .+ \| (\w+) \|$", text, re.MULTILINE))
     assert listed == {

@@ -88,12 +88,12 @@ def test_role_may_use_the_routes_of_its_scopes(server: ApiServer, people: dict[s
     assert refused == {f"{each.method} {each.path}" for each in found if each.scope not in SCOPES[role]}
 
 
-def test_every_deletion_names_the_owners_of_what_it_deletes(server: ApiServer) -> None:
+def test_every_deletion_names_the_owner_of_what_it_deletes(server: ApiServer) -> None:
     for each in operations(server):
         kind = each.path.split("/")[2]
         if each.method == "DELETE" and each.path not in NO_DELETION and not each.is_former:
             assert each.action == "delete", each.path
-            assert (each.owners is None) == (kind in _ADMINISTRATION), each.path
+            assert (each.owner is None) == (kind in _ADMINISTRATION), each.path
     editor = Principal("user_1", "a", ("read", "write"), User("user_1", "a", "proxy", "a", "editor", 0))
     assert not may(editor, "delete", Object("clips", "clip_1"))
 

@@ -110,6 +110,19 @@ def test_lists_of_recordings_use_indexes(ledger: Ledger, plans: Plans) -> None:
         _check(plans())
 
 
+def test_own_objects_and_sessions_are_listed_by_indexes(ledger: Ledger, plans: Plans) -> None:
+    for recording_id, status in product((None, "rec_1"), (None, "complete")):
+        ledger.clips.list(ClipFilter(limit=50, created_by="key_1", recording_id=recording_id, status=status))
+    ledger.recordings.list(RecordingFilter(limit=50, created_by="key_1", status="complete"))
+    ledger.clips.has_of_others("rec_1", "key_1")
+    for user_id in (None, "user_1"):
+        ledger.user_sessions.list(user_id, limit=50)
+    ledger.users.list(limit=50)
+    ledger.user_sessions.living(["ses_1"])
+    ledger.users.may_read(["user_1"])
+    _check(plans())
+
+
 def test_clips_of_a_page_are_counted_in_their_index(ledger: Ledger, plans: Plans, recording: Recording) -> None:
     counted = ledger.recordings.clips_counts([recording.recording_id, "rec_1", "rec_2"])
     assert counted == {recording.recording_id: 1}

@@ -12,7 +12,7 @@ their request had.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -23,7 +23,7 @@ from clipengine.objects.key import Scope
 
 # `download` and `embed` are uses of a clip that a share may exclude; for a key they are reading.
 Action = Literal["read", "write", "delete", "download", "embed"]
-Owners = Callable[[], Collection[str | None]]  # the principals to whom an object belongs; called only if it matters
+Owner = Callable[[], str | None]  # returns the id of the principal to whom an object belongs; called if it matters
 
 _ADMINISTRATION = frozenset({"deliveries", "keys", "rules", "settings", "users", "webhooks"})
 
@@ -32,16 +32,16 @@ _ADMINISTRATION = frozenset({"deliveries", "keys", "rules", "settings", "users",
 class Object:
     """Target of a request: the first collection in its path (`clips`), and the id of an object in it.
 
-    Without `owners`, it belongs to nobody who may delete it but operators and keys of the installation.
+    Without an `owner`, only operators and keys of the installation may delete it.
     """
 
     kind: str
     id: str | None = None
-    owners: Owners | None = field(default=None, compare=False)
+    owner: Owner | None = field(default=None, compare=False)
 
     def belongs_to(self, principal: Principal) -> bool:
-        """Return True if all that the request would take away is the principal's."""
-        return self.owners is not None and set(self.owners()) == {principal.id}
+        """Return True if the principal is its owner."""
+        return self.owner is not None and self.owner() == principal.id
 
 
 PUBLIC = Object("public")  # the page, the documents, health, signing in and out
@@ -83,7 +83,7 @@ def needed_scope(action: Action, object: Object) -> Scope:
 def _is_of_another(caller: Principal, action: Action, object: Object) -> bool:
     """Return True if only others may do this with the object."""
     if object.kind == "uploads":  # an upload goes on with what began it
-        return object.owners is not None and not object.belongs_to(caller)
+        return object.owner is not None and not object.belongs_to(caller)
     if object.kind == "sessions":
         return action == "delete" and "admin" not in caller.scopes and not object.belongs_to(caller)
     has_all = caller.user is None or caller.user.role == "operator"

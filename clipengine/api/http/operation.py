@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
@@ -96,7 +96,7 @@ class Call(Generic[Q, B]):
 
 
 Handler = Callable[[Call[Any, Any]], Response | Awaitable[Response]]
-OwnersOf = Callable[[Ledger, Mapping[str, str]], Collection[str | None]]  # by the parameters of the path
+OwnerOf = Callable[[Ledger, Mapping[str, str]], str | None]  # by the parameters of the path
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Operation:
     answer_headers: Mapping[str, str] = field(default_factory=dict)  # of all responses of its path
     is_former: bool = False  # at an address of an earlier release
     multiplies: bool = False  # a small body may stand for the work of a large one
-    owners: OwnersOf | None = None  # of the object that it deletes
+    owner: OwnerOf | None = None  # of the object that it deletes
 
     @property
     def takes_json(self) -> bool:
@@ -148,8 +148,8 @@ class Operation:
     def object(self, ids: Mapping[str, str], ledger: Ledger | None = None) -> Object:
         """Return the object that the path names first; `ids` are the parameters of the path."""
         _, _, kind, *rest = self.path.split("/")
-        owners = None if self.owners is None or ledger is None else partial(self.owners, ledger, ids)
-        return Object(kind, ids.get(rest[0].strip("{}")) if rest else None, owners)
+        owner = None if self.owner is None or ledger is None else partial(self.owner, ledger, ids)
+        return Object(kind, ids.get(rest[0].strip("{}")) if rest else None, owner)
 
 
 def in_session(ledger: Ledger, work: Callable[[], T]) -> T:

@@ -181,7 +181,7 @@ def list_deliveries(call: Call[PageQuery, NoBody]) -> Response:
 def update_clip(call: Call[NoQuery, UpdateClip]) -> Response:
     body, clip = call.body, find_clip(call)
     if body.expires_at is not None:  # which deletes the clip later
-        require(call.caller, "delete", Object("clips", clip.clip_id, lambda: [clip.created_by]))
+        require(call.caller, "delete", Object("clips", clip.clip_id, lambda: clip.created_by))
     values = body.columns()
     if "label" in values:
         with located(pointer="/label"):
@@ -300,7 +300,7 @@ OPERATIONS = [
         "Delete a clip and its object",
         [NOTHING],
         _MISSING,
-        owners=owners.of_clip,
+        owner=owners.of_clip,
     ),
     Operation(
         "PATCH",

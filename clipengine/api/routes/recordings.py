@@ -328,6 +328,6 @@ OPERATIONS = [
         [NOTHING],
         (RecordingNotFound, RecordingBusy),
         query=DeleteRecording,
-        owners=owners.of_recording,
+        owner=owners.of_recording,
     ),
 ]

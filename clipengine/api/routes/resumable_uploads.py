@@ -169,7 +169,7 @@ def _spec(call: _Call, metadata: UploadMetadata) -> RecordingSpec:
 def _own(call: _Call, id: str) -> ResumableUpload:
     """Return the upload. Raise UploadNotFound, and Forbidden if another key began it."""
     upload = call.engine.upload_receiver.get(id)
-    require(call.caller, "write", Object("uploads", id, lambda: [upload.key_id]))
+    require(call.caller, "write", Object("uploads", id, lambda: upload.key_id))
     return upload
 
 

@@ -180,7 +180,7 @@ def _delete_filtered(call: Call[Any, Any], wanted: ClipFilter, selection: str | 
 
 
 def _object(clip: ClipSummary) -> Object:
-    return Object("clips", clip.clip_id, lambda: [clip.created_by])
+    return Object("clips", clip.clip_id, lambda: clip.created_by)
 
 
 def _to_delete(clips: Sequence[ClipSummary], selection: str, *, skipped: int) -> SelectionObject:

@@ -156,6 +156,6 @@ OPERATIONS = [
         "Revoke a share",
         [NOTHING],
         (ClipNotFound, ShareNotFound),
-        owners=owners.of_share,
+        owner=owners.of_share,
     ),
 ]

@@ -183,7 +183,7 @@ OPERATIONS = [
         "Delete a transcript",
         [NOTHING],
         _MISSING,
-        owners=owners.of_transcript,
+        owner=owners.of_transcript,
     ),
     Operation(
         "GET",

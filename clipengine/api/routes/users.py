@@ -9,7 +9,7 @@ from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
 from clipengine.api.http.requests.users import ListSessions, UpdateUser
 from clipengine.api.routes import owners
-from clipengine.errors import Conflict, SessionNotFound, UserNotFound
+from clipengine.errors import Conflict, NotFound, UserNotFound
 from clipengine.ledger.users import User
 from clipengine.objects.user import MeObject, SessionObject, UserObject
 
@@ -116,7 +116,7 @@ OPERATIONS = [
         end_session,
         "End a session",
         [NOTHING],
-        (SessionNotFound,),
-        owners=owners.of_session,
+        (NotFound,),
+        owner=owners.of_session,
     ),
 ]

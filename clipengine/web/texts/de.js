@@ -969,6 +969,7 @@ export default {
   "Batch not found": "Stapel nicht gefunden",
   "Share not found": "Link nicht gefunden",
   "Key not found": "Schlüssel nicht gefunden",
+  "User not found": "Benutzer nicht gefunden",
   "Transcript not found": "Transkript nicht gefunden",
   "Upload not found": "Hochgeladenes nicht gefunden",
   "Object not found": "Objekt nicht gefunden",
