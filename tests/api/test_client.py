@@ -80,7 +80,6 @@ ARGUMENTS: dict[str, Any] = {
     "session_id": "x",
     "name": "x",
     "language": "en",
-    "source": [],
     "query": "x",
     "label": "x",
     "series": ["x"],
@@ -108,7 +107,7 @@ def test_client_has_a_method_for_every_route(http: httpx.Client, tmp_path: Path)
     routes = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
     left_out = {route for route in routes if any(re.fullmatch(each, route) for each in LEFT_OUT)}
     called = {_route(request, routes) for request in _calls_of_every_method(tmp_path / "file")}
-    assert called == routes - left_out
+    assert called - left_out == routes - left_out  # an upload begins with a route of tus
     assert all(any(re.fullmatch(each, route) for route in left_out) for each in LEFT_OUT)
 
 
@@ -180,7 +179,7 @@ def _calls_of_every_method(file: Path) -> list[Request]:
     """Call every method with its required arguments only and return the requests."""
     with Receiver() as receiver, Client(f"http://{receiver.host}:{receiver.port}", retries=0) as client:
         receiver.answer = lambda request: Answer(404, body=b'{"code": "not_found"}')
-        arguments = ARGUMENTS | {"path": file.with_suffix(".vtt")}
+        arguments = ARGUMENTS | dict.fromkeys(("path", "source"), file.with_suffix(".vtt"))
         file = arguments["path"]
         methods: list[Callable[..., Any]] = [lambda: next(client.events())]
         resources = [each for name, each in vars(client).items() if name[0] != "_"]
