@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import random
+import signal
+import subprocess
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.s3 import S3Server, bucket, s3, s3_settings  # noqa: F401 - fixtures
-from tests.support.server import RunningServer, running_server
+from clipengine.client import ApiError
+from tests.support.full_disk import disk, grow
+from tests.support.s3 import S3Server, bucket, open_uploads, s3, s3_settings  # noqa: F401 - fixtures
+from tests.support.s3_faults import Exchange, FaultyS3
+from tests.support.server import COMMAND, RunningServer, clean_environ, running_server
 from tests.support.tus import append, begin, offset
 from tests.support.waiting import until
 
@@ -89,3 +97,75 @@ def test_upload_outlives_a_kill_in_each_state(
             answer = client.get_object(env["CLIPENGINE_STORAGE__BUCKET"], stored["bucket_path"])
             assert answer.read() == DATA
             answer.close()
+
+
+def connections_to(port: int) -> int:
+    """Return how many connections clients of this machine have to a port of the loopback interface."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(remote == f"0100007F:{port:04X}" and state == "01" for _, _, remote, state, *_ in rows)
+
+
+@pytest.mark.outage
+def test_commands_with_the_same_file_make_one_recording(site: Site, tmp_path: Path) -> None:
+    film = tmp_path / "talk.mp4"
+    film.write_bytes(DATA)
+    site.start()
+    server = site.server
+    assert server is not None
+    env = {"CLIPENGINE_URL": server.url, "CLIPENGINE_API_KEY": server.key, "XDG_STATE_HOME": str(tmp_path / "state")}
+    line = [COMMAND, "recordings", "add", "--upload", str(film), "--json"]
+    # Both have read the kept key when they connect, and neither has been answered before.
+    server.process.send_signal(signal.SIGSTOP)
+    commands = [subprocess.Popen(line, env=clean_environ(env), stdout=subprocess.PIPE) for _ in range(2)]
+    try:
+        until(lambda: connections_to(httpx.URL(server.url).port or 0) == 2)
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+        outputs = [command.communicate(timeout=300)[0] for command in commands]
+    (recording_id,) = {json.loads(each)["recording_id"] for each in outputs}
+    assert [each["recording_id"] for each in site.http().get("/v1/recordings").json()["data"]] == [recording_id]
+    assert next(site._data.rglob(f"{recording_id}/talk.mp4")).read_bytes() == DATA
+    assert (site.leftovers(), [*(tmp_path / "state").rglob("*.json")]) == ([], [])
+
+
+@pytest.mark.outage
+def test_upload_continues_when_a_full_disk_has_more_space(tmp_path: Path) -> None:
+    data, film = tmp_path / "data", tmp_path / "talk.mp4"
+    film.write_bytes(DATA)
+    with disk(data / "store", 30), running_server(data) as server, server.client() as client:
+        with pytest.raises(ApiError, match="disk_full"):
+            client.recordings.upload(film, idempotency_key="talk")
+        assert client.recordings.list().data == []
+        grow(data / "store", 60)
+        made = client.recordings.upload(film, idempotency_key="talk")
+        assert next(data.rglob(f"{made.recording_id}/talk.mp4")).read_bytes() == DATA
+        assert len(client.recordings.list().data) == 1
+        assert [*data.rglob(".clipengine/uploads/*")] == []
+
+
+@pytest.mark.outage
+def test_upload_continues_when_the_store_is_available_again(tmp_path: Path, s3: S3Server, bucket: str) -> None:  # noqa: F811
+    film = tmp_path / "talk.mp4"
+    film.write_bytes(DATA)
+    with FaultyS3(s3.endpoint, remember=False) as store:
+        env = s3_settings(s3, bucket) | {"CLIPENGINE_STORAGE__ENDPOINT": store.endpoint}
+        with running_server(tmp_path / "data", env=env) as server, server.client() as client:
+            refused = threading.Semaphore(0)
+
+            def refuse(exchange: Exchange) -> None:
+                refused.release()
+                exchange.hang_up()
+
+            store.fail(refuse, method="PUT", times=10**6)
+            with ThreadPoolExecutor(1) as pool:
+                upload = pool.submit(client.recordings.upload, film)
+                for _ in range(20):  # the engine repeats a request a few times
+                    refused.acquire()
+                store.clear()
+                made = upload.result(300)
+            answer = s3.client.get_object(bucket, made.bucket_path)
+            assert answer.read() == DATA
+            answer.close()
+            assert len(client.recordings.list().data) == 1
+            assert open_uploads(s3, bucket) == []
+            assert len([*s3.client.list_objects(bucket, recursive=True)]) == 1
