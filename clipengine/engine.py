@@ -109,7 +109,9 @@ class Engine:
         fetcher = build_fetcher(settings, jobs, store, self.previews.copies, check_disk=self._check_disk)
         self.suggester = build_suggester(settings)
         self.rule_clips = RuleClips(ledger, settings, bodies)
-        self.upload_receiver = UploadReceiver(ledger, store, settings.limits, self._faults, owner=self.instance_id)
+        self.upload_receiver = UploadReceiver(
+            ledger, store, self.previews.copies, settings.limits, self._faults, owner=self.instance_id
+        )
         self.variants = Variants(ledger, self.rule_clips)
         self._workers: dict[str, Worker[Any]] = {
             "clips": Worker(self._runner),

@@ -6,8 +6,8 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from typing import BinaryIO
+from contextlib import ExitStack, contextmanager
+from typing import BinaryIO, cast
 
 from clipengine.errors import ObjectMissing, RequestError, StorageError, UploadNotFound, UploadOffsetConflict
 from clipengine.ids import new_id
@@ -21,6 +21,7 @@ from clipengine.settings import Limits
 from clipengine.stores.base import Store
 from clipengine.timecode import now_ms
 from clipengine.work.fault_injection import FaultInjection
+from clipengine.work.previews.copies import CopiedBody, LocalCopies
 
 _AT_ONCE = 100  # idle uploads of one query
 
@@ -30,9 +31,19 @@ log = logging.getLogger(__name__)
 class UploadReceiver:
     """The uploads that this engine receives. Thread-safe: each upload has one writer at a time in all engines."""
 
-    def __init__(self, ledger: Ledger, store: Store, limits: Limits, faults: FaultInjection, *, owner: str) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: Store,
+        copies: LocalCopies,
+        limits: Limits,
+        faults: FaultInjection,
+        *,
+        owner: str,
+    ) -> None:
         self._uploads = ledger.resumable_uploads
         self._store = store
+        self._copies = copies
         self._limits = limits
         self._faults = faults
         self._owner = owner
@@ -62,14 +73,16 @@ class UploadReceiver:
         """Append bytes from `offset` on until the body ends, and register the recording after the last one.
 
         Each state is recorded when the store has it, but with a `check` only the last one, unless the check of the
-        whole body raises. Raises UploadNotFound, UploadLocked, UploadOffsetConflict, and the errors of body and store.
+        whole body raises. If the body is the whole recording, a local copy of it is kept for the previews.
+        Raises UploadNotFound, UploadLocked, UploadOffsetConflict, and the errors of body and store.
         """
-        with self._claimed(id) as upload:
+        with self._claimed(id) as upload, ExitStack() as stack:
             if upload.partial.offset != offset:
                 raise UploadOffsetConflict(f"The upload has {upload.partial.offset} bytes, not {offset}")
+            copied = None if offset else stack.enter_context(self._copies.copied(body))
             if not upload.partial.is_whole:
-                upload = self._extend(upload, body, check)
-            return self._completed(upload)
+                upload = self._extend(upload, body if copied is None else cast(BinaryIO, copied), check)
+            return self._completed(upload, copied)
 
     def complete(self, id: str) -> ResumableUpload:
         """Register the recording of an upload whose last request was interrupted after the last byte."""
@@ -151,11 +164,13 @@ class UploadReceiver:
             log.warning("bytes of %s are deleted when its upload ends: %s", reached.key, error.message)
         return advanced
 
-    def _completed(self, upload: ResumableUpload) -> ResumableUpload:
+    def _completed(self, upload: ResumableUpload, copied: CopiedBody | None = None) -> ResumableUpload:
         if not upload.partial.is_whole or upload.completed_at is not None:
             return upload
         stored = self._store.finish(upload.partial)
         self._faults.reach("published")
+        if copied is not None:
+            copied.keep(upload.recording_id, stored)
         completed = self._uploads.complete(upload, etag=stored.etag)
         self._faults.reach("registered")
         log.info("recording %s: uploaded, %d bytes", upload.recording_id, upload.partial.size)

@@ -22,6 +22,7 @@ from tests.films.catalogue import Shelf
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.s3 import QUICK, S3Server, faulty_s3  # noqa: F401 - fixture
 from tests.support.s3_faults import FaultyS3
+from tests.support.tus import append, begin
 from tests.support.waiting import until
 
 __all__ = ["shelf"]  # a fixture
@@ -147,7 +148,10 @@ def test_copy_of_a_recording_without_previews_is_deleted(http: httpx.Client, eng
     copies = engine.settings.data.folder / "copies"
     with making_ahead(engine):
         for ends in ("fails", "deleted"):
-            id = http.put("/v1/recordings/upload?name=a.mp4", content=b"no film").json()["recording_id"]
+            if ends == "fails":
+                id = http.put("/v1/recordings/upload?name=a.mp4", content=b"no film").json()["recording_id"]
+            else:
+                id = begin(http, 7, content=b"no film").json()["recording_id"]
             assert len([*copies.iterdir()]) == 1
             if ends == "deleted":
                 assert http.delete(f"/v1/recordings/{id}").status_code == 204
@@ -156,3 +160,6 @@ def test_copy_of_a_recording_without_previews_is_deleted(http: httpx.Client, eng
                 assert probing is not None
                 engine.ledger.recordings.probe_failed(probing, RecordingUnreadable("no film"))
             until(lambda: not [*copies.iterdir()])
+        path = begin(http, 7, content=b"no").headers["location"]
+        assert append(http, path, 2, b" film").headers["upload-recording"]
+        assert not [*copies.iterdir()]  # an upload of two requests has none

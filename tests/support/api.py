@@ -92,10 +92,15 @@ class RecordedEngine:
         self.documents = Documents(ChildPool(ahead=0))
         self.rule_clips = RuleClips(self.ledger, self.settings, RuleClipBodies())
         self.variants = Variants(self.ledger, self.rule_clips)
-        self.upload_receiver = UploadReceiver(
-            self.ledger, self.store, self.settings.limits, FaultInjection(""), owner=self.instance_id
-        )
         self.previews = build_previews(self.settings, self.store, self.ledger.recordings, ChildPool())
+        self.upload_receiver = UploadReceiver(
+            self.ledger,
+            self.store,
+            self.previews.copies,
+            self.settings.limits,
+            FaultInjection(""),
+            owner=self.instance_id,
+        )
 
     def admit(self) -> None:
         if self.disk_low:
