@@ -27,6 +27,7 @@ from clipengine.recordings.file_name_pattern import InvalidPattern
 from clipengine.recordings.folder_rules import MAX_RULES, FolderRule, FolderRules, overlap
 from clipengine.rules.rule import MAX_RULES as MAX_CONFIGURED_RULES
 from clipengine.rules.rule import ConfiguredRule
+from clipengine.settings_auth import Auth
 from clipengine.settings_ingest import Ingest
 from clipengine.settings_table import SettingsTable
 
@@ -139,10 +140,6 @@ class Storage(SettingsTable):
                 names = ", ".join(f"storage.{each}" for each in missing)
                 raise ValueError(f"storage.kind is s3, so set {names}{chain}")
         return self
-
-
-class Auth(SettingsTable):
-    key_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")] = "relay_live"
 
 
 class Limits(SettingsTable):

@@ -7,10 +7,12 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -173,6 +175,84 @@ def test_proxies_stream_uploads_and_events(proxy: object, tmp_path: Path) -> Non
                     break
             else:
                 pytest.fail("the event did not come")
+
+
+def shown(language: str) -> str:
+    """Return the block of the recipe of the sign-in."""
+    text = (ROOT / "clipengine/docs/recipes/sign-in.md").read_text("utf-8")
+    found = re.search(rf"```{language}\n(.+?)```", text, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+class SignInServer(BaseHTTPRequestHandler):
+    """An authentication server that knows one cookie, and answers a proxy as Authelia does."""
+
+    def do_GET(self) -> None:
+        known = self.headers.get("Cookie", "").startswith("sso=anna")
+        self.send_response(200 if known else 401)
+        for name, value in {"User": "anna", "Name": "Anna", "Groups": "cutters"}.items() if known else ():
+            self.send_header(f"Remote-{name}", value)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def sign_in_server() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), SignInServer) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+
+
+def recipe_of(name: str, sign_in_port: int) -> str:
+    """Return a file of `config` with the block of the recipe."""
+    block = shown("nginx" if name == "nginx.conf" else "caddy").replace("127.0.0.1:9091", f"127.0.0.1:{sign_in_port}")
+    if name != "nginx.conf":
+        return block
+    whole = (CONFIG / name).read_text("utf-8")
+    return re.sub(r"    location / \{.+?\n    \}\n", lambda found: block, whole, count=1, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("name", ["nginx.conf", "Caddyfile"])
+def test_recipe_of_the_sign_in_lets_nobody_pass_for_a_user(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    settings = {"enabled": True, "peers": ["127.0.0.1"], "editors": ["cutters"], "operators": ["admins"]}
+    forged = {"Remote-User": "root", "Remote-Name": "Root", "Remote-Groups": "admins"}
+    proxy = nginx if name == "nginx.conf" else caddy
+    with (
+        recorded_engine(tmp_path / "data", auth={"proxy": settings}) as engine,
+        api_server(engine) as server,
+        sign_in_server() as sign_in_port,
+    ):
+        (tmp_path / name).write_text(recipe_of(name, sign_in_port))
+        monkeypatch.setattr(sys.modules[__name__], "CONFIG", tmp_path)
+        with (
+            proxy(tmp_path, port, server.port),
+            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=300, trust_env=False) as http,
+        ):
+            for path in ("/v1/me", "/session"):
+                assert http.get(path, headers=forged).status_code in (302, 401)
+            signed_in = http.get("/session", headers={"Cookie": "sso=anna"} | forged)
+            assert (signed_in.json()["name"], signed_in.json()["role"]) == ("Anna", "editor")
+            token = signed_in.cookies["clipengine_session"]
+            http.cookies.clear()
+            page = {"Cookie": f"sso=anna; clipengine_session={token}"} | forged
+            assert http.get("/v1/me", headers=page).json()["user"]["subject"] == "anna"
+            assert http.get("/v1/users", headers=page).status_code == 403
+            assert http.get("/v1/me", headers={"Cookie": f"clipengine_session={token}"} | forged).status_code != 200
+            key = {"Authorization": f"Bearer {server.key}"} | forged
+            assert http.get("/v1/me", headers=key).json()["user"] is None
+            assert http.get("/session", headers={"Authorization": "x"} | forged).status_code == 204
+            assert http.get("/s/x", headers=forged).status_code == 404
+            assert http.get("/assets/app.js", headers=forged).status_code == 200
+        assert [each.subject for each in engine.ledger.users.list(limit=9).data] == ["anna"]
 
 
 @pytest.mark.parametrize("proxy", [nginx, caddy], ids=["nginx", "caddy"])

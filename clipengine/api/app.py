@@ -20,6 +20,7 @@ from clipengine.api.http.open_streams import OpenStreams
 from clipengine.api.http.operation import Operation, Public, json_response, routes
 from clipengine.api.http.ports import Endpoint, Engine
 from clipengine.api.http.problems import on_error, on_http_exception
+from clipengine.api.http.proxy_identity import ProxyIdentities
 from clipengine.api.reference import openapi
 from clipengine.api.routes import (
     archives,
@@ -132,6 +133,7 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
     app.state.changes = changes
     app.state.streams = OpenStreams()
     app.state.codes = codes
+    app.state.proxy_identities = ProxyIdentities(engine.settings.auth.proxy)
     return app
 
 

@@ -20,6 +20,7 @@ from clipengine.timecode import now_ms
 
 _PREFIX = "user-"  # of tokens, which are longer than in `sessions`
 _CHARACTERS = len(_PREFIX) + 43
+MAX_SESSIONS = 100  # of a user; a further one ends the oldest
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,16 @@ class UserSessions:
         session = UserSession(new_id("ses"), user_id, now, now + LIFETIME_MS)
         with self._database.transaction():
             self._database.change(UserSessionRow.delete().where(UserSessionRow.expires_at <= now))
+            self._end_oldest(user_id)
             self._database.insert(UserSessionRow.insert({"sha256": _digest(token), **vars(session)}))
         return session, token
+
+    def _end_oldest(self, user_id: str) -> None:
+        """End the oldest sessions of a user that are too many."""
+        own = UserSessionRow.select(UserSessionRow.session_id).where(UserSessionRow.user_id == user_id)
+        newest = own.order_by(UserSessionRow.created_at.desc(), UserSessionRow.session_id.desc())
+        for row in self._database.rows(newest.offset(MAX_SESSIONS - 1).limit(MAX_SESSIONS)):
+            self.end(row["session_id"])
 
     def find(self, token: str) -> UserSession | None:
         """Return the session of a token, or None if it is unknown or has expired."""

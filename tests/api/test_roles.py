@@ -35,7 +35,11 @@ LATER = "2050-01-01T00:00:00.000Z"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     folder: Path = tmp_path_factory.mktemp("roles")
-    with recorded_engine(folder / "data") as engine, api_server(engine, [McpEndpoint(engine)]) as server:
+    proxy = {"enabled": True, "peers": ["127.0.0.1"], "groups_header": ""}
+    with (
+        recorded_engine(folder / "data", auth={"proxy": proxy}) as engine,
+        api_server(engine, [McpEndpoint(engine)]) as server,
+    ):
         yield server
 
 
@@ -284,6 +288,7 @@ def test_sessions_are_listed_for_their_user_and_ended_by_an_operator(
     session, token = engine.ledger.user_sessions.begin(editor.user.user_id)
     path = f"/v1/sessions/{session.session_id}"
     with server.client("", cookies={"clipengine_session": token}) as page:
+        page.headers["Remote-User"] = "editor"
         assert page.get("/session").json() == {
             "name": "Editor",
             "scopes": ["read", "write"],
@@ -302,5 +307,6 @@ def test_sessions_are_listed_for_their_user_and_ended_by_an_operator(
         assert page.get("/v1/me").status_code == 401
     _, token = engine.ledger.user_sessions.begin(editor.user.user_id)
     with server.client("", cookies={"clipengine_session": token}) as page:
+        page.headers["Remote-User"] = "editor"
         assert page.delete("/session", headers={"X-Clipengine-Page": "1"}).status_code == 204
         assert page.get("/v1/me", headers={"Cookie": f"clipengine_session={token}"}).status_code == 401

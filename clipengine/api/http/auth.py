@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from clipengine.api.http.access import Action, Object, require
+from clipengine.api.http.proxy_identity import Identity, ProxyIdentities
 from clipengine.errors import Forbidden, Unauthorized
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.principals import Principal
+from clipengine.objects.user import Role
 
 SESSION_COOKIE = "clipengine_session"
 PAGE_HEADER = "X-Clipengine-Page"
@@ -38,6 +40,7 @@ class Credential:
 
     text: str
     is_session: bool
+    identity: Identity | None = None  # that a trusted proxy states
 
 
 def credential(request: Request) -> Credential:
@@ -45,25 +48,66 @@ def credential(request: Request) -> Credential:
 
     Raise Unauthorized without either, and Forbidden if another site made the request with the cookie.
     """
+    identity = stated_identity(request)
     header = request.headers.get("authorization")
     session = _SESSION.search(request.headers.get("cookie", "")) if header is None else None
     if session is not None:
-        if request.headers.get("sec-fetch-site") not in _OWN_SITES:
-            raise Forbidden("Another site made this request", hint="Use the page itself, or a key.")
+        check_site(request)
         if request.method not in _SAFE_METHODS and PAGE_HEADER not in request.headers:
             raise Forbidden(f"The header {PAGE_HEADER} is missing", hint="Use the page itself, or a key.")
-        return Credential(session[1], is_session=True)
+        return Credential(session[1], is_session=True, identity=identity)
     match = _BEARER.match(header or "")
     if match is None:
         raise Unauthorized(hint=_WRONG_KEY if (header or "").lower().startswith("bearer ") else None)
     return Credential(match[1], is_session=False)
 
 
+def stated_identity(request: Request) -> Identity | None:
+    """Return the identity that a trusted proxy states. Raises Forbidden for headers that only a proxy may send."""
+    identities: ProxyIdentities = request.app.state.proxy_identities
+    return identities.of(request)
+
+
+def check_site(request: Request) -> None:
+    """Raise Forbidden if another site made the request."""
+    if request.headers.get("sec-fetch-site") not in _OWN_SITES:
+        raise Forbidden("Another site made this request", hint="Use the page itself, or a key.")
+
+
+def role_of(identity: Identity) -> Role:
+    """Return the role of a user whom the proxy states. Raises Forbidden without one."""
+    if identity.role is None:
+        raise Forbidden("This user has no role", hint="Ask an operator for a group that has one.")
+    return identity.role
+
+
 def authorize(ledger: Ledger, given: Credential, action: Action, object: Object) -> Principal:
     """Return the caller. Raise Unauthorized, or Forbidden if the caller may not do this with the object."""
     principals = ledger.principals
-    caller = (principals.of_session if given.is_session else principals.of_key)(given.text)
+    if given.is_session:
+        caller = _as_stated(ledger, principals.of_session(given.text), given)
+    else:
+        caller = principals.of_key(given.text)
     if caller is None:
         raise Unauthorized(hint=_ENDED_SESSION if given.is_session else _WRONG_KEY)
     require(caller, action, object)
     return caller
+
+
+def _as_stated(ledger: Ledger, caller: Principal | None, given: Credential) -> Principal | None:
+    """Return the caller of a session with the role of the groups that the proxy states now.
+
+    Return None if the proxy states another user than the session's, or none. Raises Forbidden without a role, and ends
+    the session, so that its event streams end as well.
+    """
+    identity = given.identity
+    if caller is None or caller.user is None:
+        return caller
+    if identity is None or identity.subject != caller.user.subject:
+        return None
+    if not identity.by_groups or identity.role == caller.user.role:
+        return caller
+    if identity.role is None and caller.session_id is not None:
+        ledger.user_sessions.end(caller.session_id)
+    ledger.users.set_role(caller.user.user_id, role_of(identity))
+    return ledger.principals.of_session(given.text)

@@ -90,6 +90,7 @@ _GROUPS = (
             "recipes/typescript",
             "recipes/go",
             "recipes/proxy",
+            "recipes/sign-in",
             "recipes/kubernetes",
         ),
     ),

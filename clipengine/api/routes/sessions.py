@@ -20,9 +20,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from clipengine.api.http.access import PUBLIC, Object, require
-from clipengine.api.http.auth import SESSION_COOKIE, authorize, credential
+from clipengine.api.http.auth import SESSION_COOKIE, authorize, check_site, credential, role_of, stated_identity
 from clipengine.api.http.operation import in_session, json_response
 from clipengine.api.http.ports import Engine
+from clipengine.api.http.proxy_identity import Identity
 from clipengine.api.http.requests.access import SignIn
 from clipengine.api.http.validation import parse_json, read_body, validate_body
 from clipengine.errors import Forbidden, Unauthorized
@@ -91,13 +92,37 @@ class _Sessions:
         return Principal.of_key(key), sessions.begin(key)
 
     async def _who(self, request: Request) -> Response:
-        """Describe the session, or return 204 without one: browsers log a 401 in their console."""
+        """Describe the session, or return 204 without one: browsers log a 401 in their console.
+
+        A user whom the proxy states gets a session.
+        """
         try:
             given = credential(request)
             caller = await self._in_session(lambda: authorize(self._ledger, given, "read", Object("session")))
         except Unauthorized:
-            return Response(status_code=204)
+            identity = stated_identity(request)
+            if identity is None:
+                return Response(status_code=204)
+            check_site(request)
+            caller, token = await self._in_session(lambda: self._begun_for(identity))
+            return self._with_cookie(json_response(_shown(caller)), token)
         return json_response(_shown(caller))
+
+    def _begun_for(self, identity: Identity) -> tuple[Principal, str]:
+        """Return the principal of a new session of a user whom the proxy states, and its token. Raises Forbidden."""
+        users = self._ledger.users
+        with self._ledger.transaction():
+            role = role_of(identity)
+            user = users.sign_in(identity.subject, source="proxy", name=identity.name, role=role)
+            if identity.by_groups and user.role != role:
+                user = users.set_role(user.user_id, role)
+            if user.disabled_at is not None:
+                raise Forbidden("This user is disabled", hint="Ask an operator.")
+            _, token = self._ledger.user_sessions.begin(user.user_id)
+        caller = self._ledger.principals.of_session(token)
+        if caller is None:  # disabled at this moment
+            raise Unauthorized
+        return caller, token
 
     async def _sign_out(self, request: Request) -> Response:
         require(None, "write", PUBLIC)
