@@ -25,7 +25,7 @@ _Url = Annotated[str, Field(max_length=8192)]
 
 
 class _File(Body):
-    id: Annotated[str, Field(min_length=1, max_length=200)]
+    id: _Id = ""  # a timeline may have none
     file_type: _Id = ""
     status: _Id = "completed"
     recording_type: _Id = ""
@@ -91,12 +91,14 @@ class ZoomEvents:
 
 def _found(meeting: _Meeting, token: str | None) -> Iterator[Download | Ignored]:
     """Yield the video files of a meeting, or its audio file if it has no video."""
-    finished = [file for file in meeting.recording_files if file.status == "completed" and file.download_url]
+    finished = [
+        file for file in meeting.recording_files if file.status == "completed" and file.id and file.download_url
+    ]
     videos = [file for file in finished if file.file_type == _VIDEO]
     chosen = videos or [file for file in finished if file.file_type == _AUDIO]
     for file in meeting.recording_files:
         if file not in chosen:
-            yield Ignored(file.id, "failed" if file.status != "completed" else "not_media")
+            yield Ignored(file.id or file.file_type, "failed" if file.status != "completed" else "not_media")
             continue
         about = {"source": "zoom", "zoom_meeting_id": str(meeting.id), "zoom_recording_type": file.recording_type}
         if file.recording_start is not None:

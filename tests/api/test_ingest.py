@@ -428,7 +428,13 @@ class TestZoom:
         )
 
     def test_audio_is_fetched_if_there_is_no_video(self, engine: RecordedEngine, sender: httpx.Client) -> None:
-        body = recorded("zoom-recording-completed").replace(b'"file_type": "MP4"', b'"file_type": "TIMELINE"')
+        event = json.loads(
+            recorded("zoom-recording-completed").replace(b'"file_type": "MP4"', b'"file_type": "TIMELINE"')
+        )
+        for file in event["payload"]["object"]["recording_files"]:
+            if file["file_type"] == "TIMELINE":
+                del file["id"]  # as in examples of Zoom
+        body = json.dumps(event).encode()
         (recording_id,) = send(sender, "zoom", body, events.zoom(body)).json()["recording_ids"]
         assert engine.ledger.recordings.get(recording_id).bucket_path.endswith("/board-meeting.m4a")
 
@@ -518,6 +524,17 @@ class TestGeneric:
         assert all("\0" not in each.label and "\n" not in each.label for each in found)
         (event,) = (each for each in engine.ledger.events.after(0) if each.type == "marker.added")
         assert [each["seconds"] for each in event.payload["data"]["markers"]] == [2.0, 0.0]
+
+    def test_markers_of_a_recording_that_was_fetched_are_stored(
+        self, engine: RecordedEngine, sender: httpx.Client
+    ) -> None:
+        signed = bearer(events.GENERIC_SECRET)
+        fetched = registered(engine, send(sender, "generic", b'{"url": "http://127.0.0.1:9000/a.mp4"}', signed))
+        for key in (fetched.bucket_path, f"{fetched.bucket_path}.mp4"):
+            body = json.dumps({"key": key, "markers": [{"at_seconds": 5}]}).encode()
+            answer = send(sender, "generic", body, signed).json()
+            assert bool(answer["recording_ids"]) is (key == fetched.bucket_path)
+        assert len(engine.ledger.markers.list(fetched.recording_id)) == 1
 
     def test_url_is_fetched_once(self, engine: RecordedEngine, sender: httpx.Client) -> None:
         body = json.dumps({"url": "http://127.0.0.1:9000/b%C3%B6ard%20meeting.MP4?signature=x"}).encode()

@@ -247,6 +247,91 @@ def test_frigate_recipe_cuts_an_event_without_a_request(server: RunningServer, f
     assert (clip.label, clip.status) == ("person 2026-01-31 18.02.05", "complete")
 
 
+def made_of(server: RunningServer, name: str) -> list[str]:
+    """Wait until the rule with this name has acted once, and return the labels of its clips, which are complete."""
+    client = server.client()
+    (rule,) = (each for each in client.rules.each() if each.name == name)
+    until(lambda: [each for each in client.rules.batches(rule.rule_id).data if each.ended_at], 300)
+    (batch,) = client.rules.batches(rule.rule_id).data
+    clips = [client.clips.wait(item["clip_id"]) for item in batch.items]
+    assert {clip.status for clip in clips} == {"complete"}
+    return [clip.label for clip in clips]
+
+
+def test_daily_recipe_cuts_the_alarms_and_hours_of_a_day(
+    server: RunningServer, environ: dict[str, str], film: Path, tmp_path: Path
+) -> None:
+    day = server.data / "store" / "cameras" / "yard" / "2026-01-31"
+    day.mkdir(parents=True)
+    for name in ("17.59.50.mp4", "18.02.05.mp4"):
+        shutil.copy(film, day / name)
+    for block in blocks(DOCS / "recipes" / "daily-best.md", "bash"):
+        run(["bash", "-euo", "pipefail", "-c", block.replace("http://127.0.0.1:8377", server.url)], environ, tmp_path)
+    assert made_of(server, "Best of the yard") == ["fox 2026-01-31 18.02.02"]
+    assert made_of(server, "Office hours") == ["yard 2026-01-31 17"]
+
+
+# Files of a cloud recording as Zoom writes them; a timeline may have no id.
+ZOOM_FILES: dict[str, bytes] = {
+    "TIMELINE": json.dumps(
+        {
+            "timeline": [
+                {"ts": at, "users": [{"username": name, "zoom_userid": "", "client_type": 3, "multiple_people": False}]}
+                for at, name in (
+                    ("00:00:00.500", "Bob"),
+                    ("00:00:01.000", "Jill Chair"),
+                    ("00:00:02.000", "Jill Chair"),
+                    ("00:00:03.250", "Bob"),
+                )
+            ],
+            "timeline_refine": [],
+        }
+    ).encode(),
+    "TRANSCRIPT": b"WEBVTT\r\n\r\n1\r\n00:00:01.000 --> 00:00:03.000\r\nJill Chair: We agreed on it.\r\n",
+}
+
+
+def test_zoom_recipe_adds_what_was_said_and_who_spoke(server: RunningServer, film: Path) -> None:
+    client = server.client()
+    about = {"source": "zoom", "zoom_meeting_id": "87565330005", "started_at": "2026-01-31T09:00:00.000Z"}
+    uploaded = client.recordings.upload(film, name="Board", metadata=about)
+    recording = client.recordings.wait(uploaded.recording_id)
+    asked: list[str] = []
+
+    class Zoom(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(f"{self.path} {self.headers['Authorization']}")
+            url = f"http://127.0.0.1:{self.server.server_port}/download/"  # type: ignore[attr-defined]
+            files = [
+                {"recording_start": start, "file_type": kind, "download_url": url + kind}
+                for start in ("2026-01-31T09:00:00Z", "2026-01-31T10:00:00Z")
+                for kind in ("MP4", *ZOOM_FILES)
+            ]
+            body = ZOOM_FILES.get(self.path.rpartition("/")[2], json.dumps({"recording_files": files}).encode())
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    page = DOCS / "recipes" / "zoom.md"
+    names: dict[str, Any] = {"__name__": "recipe"}
+    exec(blocks(page, "python")[0], names)
+    secret = settings(page)["ingest"]["generic"]["secret"]
+    with HTTPServer(("127.0.0.1", 0), Zoom) as zoom:
+        Thread(target=zoom.serve_forever, daemon=True).start()
+        base, token = f"http://127.0.0.1:{zoom.server_port}", {"Authorization": "Bearer token"}
+        with httpx.Client(base_url=base, headers=token, trust_env=False) as api:
+            for _ in range(2):
+                names["add"](client, recording, api, server.url, secret)
+        zoom.shutdown()
+    assert asked.count("/download/TRANSCRIPT Bearer token") == 1
+    assert made_of(server, "The chair speaks") == ["Board: Jill Chair 1"]
+    assert made_of(server, "Decisions") == ["Board 1"]
+
+
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 def test_whisper_recipe_stores_the_transcript_of_each_complete_recording(
     server: RunningServer, recording_id: str, monkeypatch: pytest.MonkeyPatch

@@ -252,3 +252,38 @@ def test_fleet_goes_back_to_0_2_0_with_clips_that_it_does_not_know(fleet: Fleet,
     ended = [fleet.ended(clip_id) for clip_id in created]
     assert [clip["status"] for clip in ended] == ["complete"] * 3
     assert [clip for clip in ended if not _has_options(clip)] == []
+
+
+def test_rules_make_each_clip_once_while_both_releases_run(fleet: Fleet, film: Path) -> None:
+    """0.2.0 registers recordings and cuts clips, and the new engine makes the clips of the rule."""
+    fleet.server("old server", old=True)
+    fleet.worker("old worker", old=True)
+    old = fleet.address
+    fleet.upload(film)  # complete before there is a rule
+    server = fleet.server("new server")
+    rule = {"name": "start", "ranges": {"kind": "first", "seconds": 2}, "clip": {"label": "$name", "share": {}}}
+    rule_id = fleet.send("POST", "/v1/rules", json=rule)["rule_id"]
+    uploaded = [fleet.upload(film)]
+    fleet.address = old
+    uploaded.append(fleet.upload(film))
+    assert _made(fleet, 2) == sorted(uploaded)
+    server.stop(signal.SIGKILL)
+    uploaded.append(fleet.upload(film))  # only 0.2.0 runs, which knows no rules
+    fleet.server("newer server")
+    assert _made(fleet, 3) == sorted(uploaded)
+    found = fleet.send("GET", f"/v1/rules/{rule_id}")
+    assert (found["made"], found["skipped"], found["failed"]) == (3, 0, 0)
+    batches = fleet.send("GET", f"/v1/rules/{rule_id}/batches")["data"]
+    links = [item["share_url"] for batch in batches for item in batch["items"]]
+    assert [httpx.get(link, trust_env=False, timeout=300).status_code for link in links] == [200] * 3
+    assert [log.name for log in fleet.logs if "Traceback" in log.read_text()] == []
+
+
+def _made(fleet: Fleet, number: int) -> list[str]:
+    """Wait until so many clips are complete. Return their recordings in order."""
+
+    def listed() -> list[dict[str, Any]]:
+        return list(fleet.send("GET", "/v1/clips?limit=100")["data"])
+
+    until(lambda: len(listed()) >= number and {clip["status"] for clip in listed()} == {"complete"}, SECONDS)
+    return sorted(clip["recording_id"] for clip in listed())

@@ -79,6 +79,7 @@ _GROUPS = (
             "recipes/zoom",
             "recipes/obs",
             "recipes/frigate",
+            "recipes/daily-best",
             "recipes/reolink",
             "recipes/mediamtx",
             "recipes/minio",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 
@@ -22,7 +23,7 @@ from clipengine.api.http.operation import in_session, json_response
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.validation import BodyBudget, parse_json, read_bytes
 from clipengine.api.routes.recordings import fetch_recording
-from clipengine.errors import InvalidBucketPath, NotFound, ObjectMissing, RequestError
+from clipengine.errors import InvalidBucketPath, NotFound, ObjectMissing, RecordingNotFound, RequestError
 from clipengine.ingest import event
 from clipengine.ingest.event import Arrival, Download, Ignored
 from clipengine.ingest.jibri import described
@@ -136,8 +137,8 @@ class _Ingest:
                 file=found.file,
                 source_id=found.source_id,
             )
-        if (written := self._written(found)) is not None:
-            return written, False
+        if (known := self._written(found) or self._uploaded(found)) is not None:
+            return known, False
         stored = self._look_up(found)
         if isinstance(stored, RuledFolder):
             return self._register_folder(stored, found.keys[0])
@@ -169,6 +170,15 @@ class _Ingest:
             if recording is not None:
                 ledger.live.want(recording.recording_id)
                 return recording
+        return None
+
+    def _uploaded(self, arrival: Arrival) -> Recording | None:
+        """Return the recording whose object the engine has stored itself, if the event has markers of it."""
+        for key in filter(is_upload, arrival.keys if arrival.markers else ()):
+            with suppress(RecordingNotFound):
+                recording = self._engine.ledger.recordings.get(key.split("/")[-2])
+                if recording.bucket_path == key:
+                    return recording
         return None
 
     def _look_up(self, arrival: Arrival) -> StoredObject | RuledFolder | Ignored:

@@ -347,8 +347,8 @@ ClipSort = Literal["created_at", "-created_at", "label", "-label", "duration", "
 
 
 class ClipFilters(ListFilters):
-    label: Filter | None = Field(default=None, description="Only those with exactly this label.")
-    variant_of: Filter | None = Field(default=None, description="Only variants of this clip.")
+    label: Filter | None = Field(default=None, description="Exactly this label.")
+    variant_of: Filter | None = Field(default=None, description="Variants of this clip.")
     q: Words | None = Field(
         default=None,
         description=f"All words are in its label, tags or metadata, or, listed last, are said in it. {SYNTAX}",
@@ -360,7 +360,7 @@ class ListClips(ClipFilters, ListQuery):
 
 
 class ListAllClips(ListClips):
-    recording_id: Filter | None = Field(default=None, description="Only those of this recording.")
+    recording_id: Filter | None = Field(default=None, description="Of this recording.")
 
 
 class GetShareCode(Query):

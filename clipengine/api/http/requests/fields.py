@@ -246,9 +246,9 @@ SYNTAX = '`"two words"` must follow each other; `bud*` is the beginning of a wor
 class ListFilters(BaseModel):
     """Filters of clips and recordings. An item meets all of them."""
 
-    status: Status | None = Field(default=None, description="Only those with this status.")
-    created_after: Moment | None = Field(default=None, description="Only those created after this time.")
-    created_before: Moment | None = Field(default=None, description="Only those created before this time.")
+    status: Status | None = Field(default=None, description="With this status.")
+    created_after: Moment | None = Field(default=None, description="Created after this time.")
+    created_before: Moment | None = Field(default=None, description="Created before this time.")
     q: Words | None = Field(
         default=None, description=f"All words, in any case, are in its name, its tags or its metadata. {SYNTAX}"
     )

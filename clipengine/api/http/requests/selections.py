@@ -43,7 +43,7 @@ _DRY_RUN = "Only say what would be done, with a `selection`."
 class FilterOfClips(ClipFilters, Body):
     """The filters of `GET /v1/clips`. A clip meets all of them; without any, these are all clips."""
 
-    recording_id: Filter | None = Field(default=None, description="Only those of this recording.")
+    recording_id: Filter | None = Field(default=None, description="Of this recording.")
 
 
 def _or_filter(value: list[str] | None, info: ValidationInfo) -> list[str] | None:
