@@ -43,6 +43,7 @@ class Arrival:
     any_suffix: bool = False  # register it even if it has no media suffix
     has_ended: bool = False
     markers: Sequence[Marker] = ()
+    given_start: int | None = None  # of its clock, in ms since 1970
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Download:
     name: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     markers: Sequence[Marker] = ()
+    given_start: int | None = None  # of its clock, in ms since 1970
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ The sender shows the secret as a Bearer token, or signs the body as Standard Web
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
 from typing import Annotated
 
 from pydantic import AwareDatetime, ConfigDict, Field
@@ -19,6 +18,7 @@ from clipengine.ingest.markers import MarkerBody
 from clipengine.ingest.signatures import is_sent
 from clipengine.outbound.download import MAX_URL_CHARACTERS
 from clipengine.recordings.markers import MAX_ADDED
+from clipengine.recordings.timeline.clock import MAX_START
 from clipengine.timecode import rfc3339
 
 _Metadata = dict[Annotated[str, Field(min_length=1, max_length=100)], Annotated[str, Field(max_length=2000)]]
@@ -58,22 +58,23 @@ class GenericEvents:
         event = validated(_Event, request.value)
         if (event.key is None) == (event.url is None):
             raise InvalidRequest("The body must have either key or url")
-        started = {} if event.started_at is None else {"started_at": _time(event.started_at)}
-        about = {**event.metadata, **started}
+        about, start = {**event.metadata}, None
+        if event.started_at is not None:
+            moment = round(event.started_at.timestamp() * 1000)
+            about["started_at"] = rfc3339(moment)
+            start = moment if 0 <= moment < MAX_START else None
         markers = [each.marker for each in event.markers]
         if event.key is not None:
-            return Reading((Arrival((event.key,), event.name, about, any_suffix=True, markers=markers),))
+            arrival = Arrival((event.key,), event.name, about, any_suffix=True, markers=markers, given_start=start)
+            return Reading((arrival,))
         assert event.url is not None
         digest = hashlib.sha256(event.url.encode(errors="replace")).hexdigest()
-        return Reading(
-            (Download(event.url, f"generic {digest}", "", name=event.name, metadata=about, markers=markers),)
+        download = Download(
+            event.url, f"generic {digest}", "", name=event.name, metadata=about, markers=markers, given_start=start
         )
+        return Reading((download,))
 
 
 def _key(secret: str) -> str | bytes:
     """Return the key of Standard Webhooks: base64 after `whsec_`, or the bytes of the text."""
     return secret if secret.startswith("whsec_") else secret.encode()
-
-
-def _time(moment: datetime) -> str:
-    return rfc3339(round(moment.timestamp() * 1000))

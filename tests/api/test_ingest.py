@@ -483,6 +483,12 @@ class TestGeneric:
         recording = registered(engine, send(sender, "generic", self.BODY, headers))
         assert (recording.bucket_path, recording.name) == ("calls/board.mp4", "Board meeting")
         assert recording.metadata == {"team": "blue", "started_at": "2026-01-31T09:00:00.500Z"}
+        assert recording.given_start == 1_769_850_000_500
+
+    def test_impossible_start_sets_no_clock(self, engine: RecordedEngine, sender: httpx.Client) -> None:
+        body = json.dumps({"key": "calls/board.mp4", "started_at": "0001-01-01T00:00:00Z"}).encode()
+        recording = registered(engine, send(sender, "generic", body, bearer(events.GENERIC_SECRET)))
+        assert recording.given_start is None
 
     @pytest.mark.parametrize(
         "body",

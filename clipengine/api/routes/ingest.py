@@ -133,7 +133,9 @@ class _Ingest:
             return fetch_recording(
                 self._engine,
                 Origin(found.url, found.token, found.link_field),
-                RecordingSpec(name=clean_name(found.name or ""), metadata={**found.metadata}),
+                RecordingSpec(
+                    name=clean_name(found.name or ""), metadata={**found.metadata}, given_start=found.given_start
+                ),
                 file=found.file,
                 source_id=found.source_id,
             )
@@ -236,6 +238,7 @@ class _Ingest:
             RecordingSpec(
                 name=name or recording_name(stored.key, engine.settings.watch.name),
                 metadata=metadata,
+                given_start=arrival.given_start,
                 live=engine.settings.watch.live and is_playlist(stored.key),
             ),
             etag=stored.etag,

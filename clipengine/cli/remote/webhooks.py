@@ -33,7 +33,9 @@ def webhooks() -> None:
 
 @webhooks.command()
 @click.argument("url")
-@click.option("--event", "events", multiple=True, help="Event to send; may be repeated. [default: all events of clips]")
+@click.option(
+    "--event", "events", multiple=True, help="Event to send; may be repeated. [default: clip.ready and clip.failed]"
+)
 @click.option("--secret-file", type=click.File("r"), help="File with the signing secret; - is standard input.")
 @click.option("--format", type=click.Choice(["json", "slack", "discord"]), help="Of the requests. [default: json]")
 @json_option
