@@ -32,6 +32,11 @@ DOCS = Path(__file__).parents[2] / "clipengine" / "docs"
 RECIPES = sorted((DOCS / "recipes").glob("*.md"))
 MODULES = DOCS.parents[1] / "scripts" / "typescript" / "node_modules"
 VTT = "WEBVTT\n\n00:02.000 --> 00:04.000\nThe budget is approved.\n"
+SPEECH = {  # `verbose_json` of faster-whisper-server 0.0.3, shortened
+    "task": "transcribe",
+    "text": " The budget is approved.",
+    "segments": [{"id": 0, "start": 2.0, "end": 4.0, "text": " The budget is approved.", "no_speech_prob": 0.006}],
+}
 STORE_KEYS = {"CLIPENGINE_STORAGE__ACCESS_KEY": "a", "CLIPENGINE_STORAGE__SECRET_KEY": "b"}
 
 every_recipe = pytest.mark.parametrize("page", RECIPES, ids=lambda page: page.stem)
@@ -95,6 +100,7 @@ def environ(server: RunningServer, recording_id: str, tmp_path: Path) -> dict[st
     """Return the environment of a reader of the recipes. curl fails if the response is an error."""
     (tmp_path / ".curlrc").write_text("fail\nsilent\nshow-error\n")
     (tmp_path / "meeting.vtt").write_text(VTT)
+    (tmp_path / "speech.json").write_text(json.dumps(SPEECH))
     return clean_environ(
         {
             "PATH": f"{Path(COMMAND).parent}:{os.environ['PATH']}",
