@@ -140,6 +140,11 @@ def test_recipe_says_what_goes_wrong(page: Path) -> None:
     assert len(text.splitlines()) < 110
 
 
+def test_n8n_recipe_allows_the_modules_of_the_function_that_verifies() -> None:
+    modules = re.findall(r'require\("(.+?)"\)', blocks(DOCS / "webhooks.md", "js")[0])
+    assert f"`NODE_FUNCTION_ALLOW_BUILTIN={','.join(modules)}`" in (DOCS / "recipes" / "n8n.md").read_text("utf-8")
+
+
 @every_recipe
 def test_settings_of_the_recipe_are_valid(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("CLIPENGINE_")]:
