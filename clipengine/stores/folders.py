@@ -54,6 +54,10 @@ def read_folder(
     if settle_seconds is not None:
         found = _written(found, settle_seconds)
     if not found and after is None:
+        if modified:
+            raise RecordingMissing(
+                "the first file of the folder may still be written", hint="Wait until it is complete."
+            )
         raise RecordingMissing("the folder has no files with such names", hint="Check the folder and the pattern.")
     runs = [
         Run(number, None, None, [Piece(ObjectRange(info.key, info.etag, 0, info.size), number, 0)])

@@ -65,6 +65,11 @@ def test_folder_without_such_names_has_no_recording(tmp_path: Path) -> None:
         read_folder(store(tmp_path), FolderSource("", "*.mp4"))
 
 
+def test_first_file_that_is_still_written_is_not_taken_for_a_wrong_name(tmp_path: Path) -> None:
+    with pytest.raises(RecordingMissing, match="may still be written"):
+        read_folder(store(tmp_path, "12.mp4"), FolderSource("", "%H.mp4"), settle_seconds=3600)
+
+
 @pytest.mark.parametrize("limit", ["MAX_FILES", "MAX_LISTED"])
 def test_number_of_files_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     found = store(tmp_path, *(f"{number:02d}.mp4" for number in range(4)))
