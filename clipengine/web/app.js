@@ -6,6 +6,7 @@ import {errorState} from "./lib/error_views.js";
 import {connect, disconnect} from "./lib/events.js";
 import {languageItems} from "./lib/language_menu.js";
 import {menuButton} from "./lib/menus.js";
+import {setCaller} from "./lib/rights.js";
 import {leaveView, route, showCurrent, start} from "./lib/router.js";
 import {characterKeys, setCharacterKeys} from "./lib/shortcuts.js";
 import {t} from "./lib/texts.js";
@@ -23,6 +24,8 @@ const NAV_LINKS = [
   {address: "#/rules", text: t("Rules"), image: "loop", scope: "admin"},
   {address: "#/system", text: t("System"), image: "server"},
 ];
+
+const ROLES = {viewer: t("viewer"), editor: t("editor"), operator: t("operator")};
 
 /** @import {IconName} from "./lib/dom.js" */
 /** @import {View} from "./lib/router.js" */
@@ -77,6 +80,7 @@ let healthTimer;
 
 /** @param {Session} who */
 function signedIn(who) {
+  setCaller(who);
   buildRail(who);
   connect();
   started = true;
@@ -129,7 +133,7 @@ function accountMenu(who) {
     themeItem(),
     keysItem(),
     {text: t("Docs"), icon: "book", run: () => location.assign("/docs")},
-    {text: t("Sign out ({name})", {name: who.name}), icon: "leave", run: signOut},
+    {text: t("Sign out ({name})", {name: who.role ? `${who.name}, ${ROLES[who.role]}` : who.name}), icon: "leave", run: signOut},
   ]);
   menu.classList.add("account");
   menu.replaceChildren(h("span", {"aria-hidden": "true"}, who.name.slice(0, 1).toUpperCase()));

@@ -7,6 +7,7 @@ import {announce, h, icon} from "../lib/dom.js";
 import {serverText} from "../lib/error_views.js";
 import {formatBytes, formatTime, rangeOf} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
+import {mayDelete, mayWrite} from "../lib/rights.js";
 import {plural, t} from "../lib/texts.js";
 import {toast} from "../lib/toasts.js";
 import {deleteLater} from "./deleting.js";
@@ -129,7 +130,7 @@ export function asPython(clip) {
  */
 export function menuItems(clip, {ondelete = () => {}, rename, retag}) {
   return [
-    clip.status === "complete" && {text: t("Share…"), icon: "link", run: () => shareClip(clip)},
+    clip.status === "complete" && mayWrite() && {text: t("Share…"), icon: "link", run: () => shareClip(clip)},
     clip.status === "complete" && {
       text: t("Download"),
       icon: "down",
@@ -137,11 +138,11 @@ export function menuItems(clip, {ondelete = () => {}, rename, retag}) {
         location.href = clipDownload(clip);
       },
     },
-    {text: t("Rename"), icon: "pen", run: rename},
-    {text: t("Edit tags"), icon: "tag", run: retag},
+    mayWrite() && {text: t("Rename"), icon: "pen", run: rename},
+    mayWrite() && {text: t("Edit tags"), icon: "tag", run: retag},
     {text: t("Copy as curl"), icon: "copy", run: () => copyText(asCurl(clip), t("curl command"))},
     {text: t("Copy as Python"), icon: "copy", run: () => copyText(asPython(clip), "Python")},
-    {
+    mayDelete(clip) && {
       text: t("Delete"),
       icon: "trash",
       danger: true,

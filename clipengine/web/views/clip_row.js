@@ -8,6 +8,7 @@ import {clipState, formatBytes, formatLength, formatMoment, formatTime, lengthOf
 import {menuButton} from "../lib/menus.js";
 import {posterImage} from "../lib/posters.js";
 import {bind} from "../lib/reactive.js";
+import {mayWrite} from "../lib/rights.js";
 import {plural, t} from "../lib/texts.js";
 import {asyncHandler} from "../lib/toasts.js";
 import {computed} from "../vendor/signals-core.js";
@@ -165,6 +166,12 @@ export function clipRow(
     /** @param {(label: string) => string} text */
     const named = (text) => () => text(state.value.label); // it may be renamed, also elsewhere
     if (status === "complete") {
+      const download = h(
+        "a",
+        {class: "button quiet square later", href: clipDownload(clip), title: t("Download"), "aria-label": named((label) => t("Download {label}", {label}))},
+        icon("down"),
+      );
+      if (!mayWrite()) return [download];
       return [
         iconButton(
           "link",
@@ -172,13 +179,10 @@ export function clipRow(
           () => shareClip(state.peek()),
           {class: "quiet square later share"},
         ),
-        h(
-          "a",
-          {class: "button quiet square later", href: clipDownload(clip), title: t("Download"), "aria-label": named((label) => t("Download {label}", {label}))},
-          icon("down"),
-        ),
+        download,
       ];
     }
+    if (!mayWrite()) return [];
     if (status === "processing")
       return [
         iconButton(

@@ -42,7 +42,8 @@ declare global {
         : undefined
       : undefined;
 
-  type Session = { name: string; scopes: Scope[] };
+  type Session = { name: string; scopes: Scope[]; user_id?: string; role?: Role };
+  type Role = Schemas["UserObject"]["role"];
   type Scope = Schemas["CreateKey"]["scopes"] extends (infer S)[] | undefined ? S : never;
 
   type Batch = Schemas["BatchObject"];
