@@ -58,6 +58,22 @@ class TestClips:
                 page.locator(".toast", has_text="Deleted").get_by_role("button", name="Close").click()
             assert "to play" not in [clip.label for clip in client.clips.list().data]
 
+    def test_caller_who_may_only_read_sees_nothing_that_would_be_refused(
+        self, browser: Any, server: RunningServer, recording: Recording
+    ) -> None:
+        client = server.client()
+        client.clips.create(recording.recording_id, "only seen", 0.2, 1.2).wait()
+        key = client.installation.create_key("reader", scopes=["read"]).key
+        with opened(browser, server, signed_in=False) as page:
+            assert page.context.request.post(f"{server.url}/session", data={"key": key}).ok
+            page.goto(f"{server.url}/#/clips")
+            assert row(page, "only seen").get_by_role("link", name="Download only seen").is_enabled()
+            assert not row(page, "only seen").get_by_role("button", name="Share only seen").count()
+            row(page, "only seen").get_by_role("button", name="More").click()
+            items = page.get_by_role("menuitem")
+            items.first.wait_for()
+            assert items.all_inner_texts() == ["Download", "Copy as curl", "Copy as Python"]
+
     def test_failed_clip_shows_its_error_and_is_retried(self, browser: Any, server: RunningServer, film: Film) -> None:
         client = server.client()
         victim = client.recordings.wait(client.recordings.upload(film.path, name="victim.mp4").recording_id)
