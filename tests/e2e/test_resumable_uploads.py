@@ -159,7 +159,7 @@ def test_upload_continues_when_the_store_is_available_again(tmp_path: Path, s3: 
             store.fail(refuse, method="PUT", times=10**6)
             with ThreadPoolExecutor(1) as pool:
                 upload = pool.submit(client.recordings.upload, film)
-                for _ in range(20):  # the engine repeats a request a few times
+                for _ in range(8):  # the engine repeats a request a few times
                     refused.acquire()
                 store.clear()
                 made = upload.result(300)
