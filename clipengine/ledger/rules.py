@@ -39,6 +39,7 @@ from clipengine.rules.rule import (
 from clipengine.timecode import now_ms
 
 _EVENTS_AT_ONCE = 500
+BATCHES_AT_ONCE = 500  # in a transaction, for which other writers wait
 _RECORDINGS_AT_ONCE = 100
 MAX_BACKFILL = 10_000  # recordings
 _OF_TRANSCRIPT = ("transcript.ready", "transcript.stored")
@@ -309,7 +310,7 @@ class Rules:
             events = self._database.rows(_AFTER, seq=self._cursor())
             if not events:
                 return self._backfill(rows)
-            events = _up_to_markers(events)
+            events = _at_once(events, len(rows))
             rules = [(rule, rule.spec) for rule in map(as_rule, rows)]
             self._match(rules, events)
             self._match_markers(rules, events[-1])
@@ -479,10 +480,15 @@ def _hashed(of: Sequence[Any]) -> str:
     return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()
 
 
-def _up_to_markers(events: list[Row]) -> list[Row]:
-    """Return the events up to the first one with markers, of which each rule may make many batches."""
+def _at_once(events: list[Row], rules: int) -> list[Row]:
+    """Return the first events, of which so many rules make about BATCHES_AT_ONCE batches.
+
+    They end with the first one with markers, of which each rule may make many batches.
+    """
+    batches = 0
     for number, each in enumerate(events, 1):
-        if each["type"] == "marker.added":
+        batches += rules if each["type"] in _TRIGGERS else 0
+        if each["type"] == "marker.added" or batches >= BATCHES_AT_ONCE:
             return events[:number]
     return events
 

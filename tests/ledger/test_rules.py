@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from clipengine.api.http.requests.rules import CreateRule, RuleClipBodies
 from clipengine.clips.texts.cues import Cue
-from clipengine.errors import Conflict, DiskLow, EncoderFailed, RecordingNotFound, RuleNotFound
+from clipengine.errors import ClipEngineError, Conflict, DiskLow, EncoderFailed, RecordingNotFound, RuleNotFound
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.database.database import insert_statement
 from clipengine.ledger.database.schema import BatchRow, EventRow, RuleRow
@@ -337,6 +338,60 @@ def test_engine_that_is_killed_in_any_state_leaves_what_the_next_one_completes(e
         (batch,) = ledger.batches.list(rule.rule_id, limit=10).data
         assert (batch.state, batch.made, batch.total) == ("complete", 1, 1)
         assert ledger.rules.get(rule.rule_id).made == 1
+
+
+def test_many_rules_on_many_recordings_are_matched_in_short_transactions(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = engine.ledger
+    for number in range(3):
+        engine.rule(f"rule {number}")
+    for number in range(5):
+        complete(ledger, f"{number}.mp4")
+    monkeypatch.setattr("clipengine.ledger.rules.BATCHES_AT_ONCE", 6)
+    numbers = [0]
+    while ledger.rules.act():
+        numbers.append(len(ledger.database.rows(BatchRow.select())))
+    assert max(after - before for before, after in pairwise(numbers)) == 6
+    assert numbers[-1] == 15
+
+
+def test_connection_that_is_lost_in_a_pass_leaves_nothing_half_done(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failover of PostgreSQL ends the connections, between the batch and the cursor, and between clip and batch."""
+    ledger = engine.ledger
+    rule = engine.rule()
+    complete(ledger)
+    lost: list[str] = []
+
+    def lose(owner: Any, name: str) -> None:
+        """Let the next call of a method lose the connection when it has returned."""
+        method = getattr(owner, name)
+
+        def losing(*args: Any, **values: Any) -> Any:
+            result = method(*args, **values)
+            if name not in lost:
+                lost.append(name)
+                if ledger.database.shared:
+                    ledger.database.run("SELECT pg_terminate_backend(pg_backend_pid())")
+                raise OSError("lost")
+            return result
+
+        monkeypatch.setattr(owner, name, losing)
+
+    lose(ledger.rules, "_set_cursor")
+    with pytest.raises((ClipEngineError, OSError)):
+        ledger.rules.act()
+    assert ledger.batches.list(rule.rule_id, limit=9).data == []
+    lose(ledger.batches, "_set_item")
+    engine.work()
+    assert (lost, engine.made()) == (["_set_cursor", "_set_item"], [])
+    ledger.batches.release_orphans("one", in_flight=tuple)
+    due(ledger)
+    engine.work()
+    assert engine.made() == ["a.mp4 1"]
+    assert ledger.rules.get(rule.rule_id).made == 1
 
 
 def test_full_queue_and_full_disk_let_the_batch_wait(engine: Engine, open_ledger: Open) -> None:
