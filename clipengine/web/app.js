@@ -3,6 +3,7 @@
 import {get, request} from "./lib/api.js";
 import {announce, byId, h, icon, setText} from "./lib/dom.js";
 import {errorState} from "./lib/error_views.js";
+import {acceptDrops} from "./lib/dropped_files.js";
 import {connect, disconnect} from "./lib/events.js";
 import {languageItems} from "./lib/language_menu.js";
 import {menuButton} from "./lib/menus.js";
@@ -11,10 +12,12 @@ import {leaveView, route, showCurrent, start} from "./lib/router.js";
 import {characterKeys, setCharacterKeys} from "./lib/shortcuts.js";
 import {t} from "./lib/texts.js";
 import {toastError} from "./lib/toasts.js";
+import {uploads} from "./lib/uploading.js";
 import {showClips} from "./views/clips.js";
 import {deleteNow} from "./views/deleting.js";
 import {showRecordings} from "./views/recordings.js";
 import {showSignIn, signInWithCode, takeCode} from "./views/sign_in.js";
+import {addUploads} from "./views/uploads.js";
 
 /** @type {{address: string, text: string, image: IconName, scope?: Scope}[]} */
 const NAV_LINKS = [
@@ -74,40 +77,66 @@ function later(load, name) {
 
 const tabs = new BroadcastChannel("session"); // tabs of this browser share the session
 
-let started = false;
+/** @type {AbortController | null} of the session, which is null without one */
+let session = null;
+let account = ""; // id of the last key
 /** @type {number | undefined} */
 let healthTimer;
 
 /** @param {Session} who */
 function signedIn(who) {
+  const isFirst = !account;
+  session = new AbortController();
+  account = who.key_id;
   setCaller(who);
-  buildRail(who);
+  buildRail(who, session.signal);
+  acceptDrops(session.signal, addUploads);
   connect();
-  started = true;
-  start();
+  uploads.open(account);
+  if (isFirst) start();
+  else showCurrent();
   setTimeout(() => Promise.allSettled(Object.values(LATER).map((load) => load())), LATER_MS); // a view that needs one reports errors
 }
 
 function signedOut(message = "") {
-  started = false;
+  session?.abort();
+  session = null;
   leaveView();
   disconnect();
   clearInterval(healthTimer);
   rail.hidden = true;
-  showSignIn(main, () => location.reload(), message);
+  showSignIn(main, signedInAgain, message);
 }
 
-/** @param {Session} who */
-function buildRail(who) {
+/**
+ * Go on with the files that are being uploaded, or load the page again: nothing of another key's session stays.
+ *
+ * @param {Session} who
+ */
+function signedInAgain(who) {
+  if (who.key_id === account && uploads.busy) {
+    signedIn(who);
+    return;
+  }
+  uploads.close();
+  location.reload();
+}
+
+/**
+ * @param {Session} who
+ * @param {AbortSignal} signal
+ */
+function buildRail(who, signal) {
   const links = NAV_LINKS.filter((place) => !place.scope || who.scopes.includes(place.scope)).map((place) =>
     h("a", {href: place.address}, h("span", {}, icon(place.image)), place.text),
   );
   const connection = h("span", {class: "connection", role: "status"}, "");
-  addEventListener("connection", ({detail}) => {
+  const showConnection = (/** @type {CustomEvent<boolean>} */ {detail}) => {
     connection.classList.toggle("lost", !detail);
     connection.textContent = detail ? "" : t("Server unreachable");
     connection.title = detail ? "" : t("The page may be out of date. It reconnects by itself.");
-  });
+  };
+  addEventListener("connection", showConnection, {signal});
   const failing = h("a", {class: "connection lost", href: "#/system", role: "status", hidden: true});
   watchHealth(failing);
   rail.replaceChildren(
@@ -117,13 +146,14 @@ function buildRail(who) {
     h("div", {class: "connections"}, failing, connection),
   );
   rail.hidden = false;
-  addEventListener("routed", ({detail}) => {
+  const markCurrent = (/** @type {CustomEvent<string>} */ {detail}) => {
     for (const link of links) {
       const here = detail.startsWith(link.hash);
       if (here) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
-  });
+  };
+  addEventListener("routed", markCurrent, {signal});
 }
 
 /** @param {Session} who */
@@ -192,6 +222,7 @@ async function signOut() {
   disconnect({all: true});
   try {
     await request("DELETE", "/session", {quiet: true});
+    uploads.close();
     signedOut();
     tabs.postMessage("signed out");
   } catch (error) {
@@ -202,7 +233,7 @@ async function signOut() {
 }
 
 function sessionEnded() {
-  if (started) signedOut(t("The session has ended. Sign in again."));
+  if (session) signedOut(t("The session has ended. Sign in again."));
 }
 
 addEventListener("signed-out", sessionEnded);

@@ -3,7 +3,8 @@
 import {errorMessage} from "./error_messages.js";
 import {fromServer, t} from "./texts.js";
 
-const RETRYABLE = [0, 401, 408, 409, 429]; // besides all of 500 and above
+const RETRYABLE = [0, 401, 408, 409, 423, 429]; // besides all of 500 and above
+const STALL_MS = 120_000; // without progress of an upload
 
 export class ApiError extends Error {
   /**
@@ -30,7 +31,7 @@ export class ApiError extends Error {
  *
  * With `keepalive`, the request outlives the page.
  *
- * @typedef {{signal?: AbortSignal, quiet?: boolean, keepalive?: boolean, as?: "json" | "blob"}} RequestOptions
+ * @typedef {{signal?: AbortSignal, quiet?: boolean, keepalive?: boolean, as?: "json" | "blob", headers?: Record<string, string>}} RequestOptions
  */
 
 const HEADERS = {"X-Clipengine-Page": "1"};
@@ -46,12 +47,13 @@ export function newIdempotencyKey() {
  * @param {RequestOptions & {body?: unknown, text?: Blob, type?: string, version?: number | string}} [options] `type` is that of `text`, `version` that of the replaced object
  * @returns {Promise<any>} for `get`, `post`, `put`, `patch` and `remove`, which have the types of the API
  */
-export async function request(method, path, {body, text, type = "text/plain", version, signal, keepalive, quiet = false, as = "json"} = {}) {
+export async function request(method, path, {body, text, type = "text/plain", version, headers: more, signal, keepalive, quiet = false, as = "json"} = {}) {
   /** @type {Record<string, string>} */
   const headers = {...HEADERS};
   if (method === "POST" && path.startsWith("/v1/")) headers["Idempotency-Key"] = newIdempotencyKey();
   if (version !== undefined) headers["If-Match"] = `"${version}"`;
   if (body !== undefined || text) headers["Content-Type"] = text ? type : "application/json";
+  Object.assign(headers, more);
   let response;
   try {
     response = await fetch(path, {method, headers, signal, keepalive, body: text ?? (body === undefined ? undefined : JSON.stringify(body))});
@@ -66,8 +68,17 @@ export async function request(method, path, {body, text, type = "text/plain", ve
     return {};
   });
   if (response.ok) return result;
-  if (response.status === 401 && !quiet) dispatchEvent(new Event("signed-out"));
-  throw new ApiError(response.status, result);
+  throw failure(response.status, result, quiet);
+}
+
+/**
+ * @param {number} status
+ * @param {Problem} problem
+ * @param {boolean} [quiet]
+ */
+function failure(status, problem, quiet = false) {
+  if (status === 401 && !quiet) dispatchEvent(new Event("signed-out"));
+  return new ApiError(status, problem);
 }
 
 /**
@@ -134,26 +145,42 @@ export function query(path, values) {
 }
 
 /**
- * PUT a file with upload progress, which fetch does not report. Resolves with the recording; `signal` aborts.
+ * Append bytes to an upload, with progress, which fetch does not report. A connection on which nothing moves any more is given up.
  *
- * @param {File} file
- * @param {{onprogress: (loaded: number, total: number) => void, signal: AbortSignal}} options
- * @returns {Promise<Recording>}
+ * @param {string} id of the upload
+ * @param {number} offset of the bytes
+ * @param {Blob} bytes
+ * @param {{onprogress: (loaded: number) => void, signal: AbortSignal}} options
+ * @returns {Promise<void>}
  */
-export function upload(file, {onprogress, signal}) {
+export function append(id, offset, bytes, {onprogress, signal}) {
   return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
     const sending = new XMLHttpRequest();
-    sending.open("PUT", query("/v1/recordings/upload", {name: file.name.slice(-200)}));
-    for (const [name, value] of Object.entries(HEADERS)) sending.setRequestHeader(name, value);
+    const interrupted = () => reject(new ApiError(0, {title: t("The upload was interrupted"), code: "upload_interrupted"}));
+    const stalled = () => {
+      interrupted();
+      sending.abort();
+    };
+    let timer = setTimeout(stalled, STALL_MS);
+    const abort = () => sending.abort();
+    sending.open("PATCH", `/v1/uploads/${id}`);
+    const type = "application/offset+octet-stream";
+    for (const [name, value] of Object.entries({...HEADERS, "Upload-Offset": String(offset), "Content-Type": type})) sending.setRequestHeader(name, value);
     sending.responseType = "json";
-    sending.upload.addEventListener("progress", (event) => onprogress(event.loaded, event.total));
-    sending.addEventListener("load", () => {
-      if (sending.status < 300) resolve(sending.response);
-      else reject(new ApiError(sending.status, sending.response || {}));
+    sending.upload.addEventListener("progress", (event) => {
+      clearTimeout(timer);
+      timer = setTimeout(stalled, STALL_MS);
+      onprogress(event.loaded);
     });
-    sending.addEventListener("error", () => reject(new ApiError(0, {title: t("The upload was interrupted"), code: "upload_interrupted"})));
+    sending.addEventListener("load", () => (sending.status < 300 ? resolve() : reject(failure(sending.status, sending.response ?? {}))));
+    sending.addEventListener("error", interrupted);
     sending.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));
-    signal.addEventListener("abort", () => sending.abort());
-    sending.send(file);
+    sending.addEventListener("loadend", () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+    });
+    signal.addEventListener("abort", abort);
+    sending.send(bytes);
   });
 }

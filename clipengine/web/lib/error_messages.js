@@ -23,6 +23,10 @@ const MESSAGES = {
   unreachable: t("Check that the server is running. The page continues when it is back."), // by the page itself, as the next ones
   upload_interrupted: t("The connection to the server was lost."),
   empty_file: t("This file is empty, so there is nothing to upload."),
+  file_differs: t("This is another file, or the file was changed. Choose the right one, or cancel this upload and add the file anew."),
+  file_unreadable: t("The file can no longer be read: it was changed, moved or deleted. Choose it again."),
+  uploaded_often: t("This file was uploaded very often. Try again in a week, or give it another name."),
+  upload_locked: t("Another tab or connection is still sending this file. This one continues when that has ended."),
   empty_text: t("Give a text."),
 };
 

@@ -93,6 +93,17 @@ export function bytesFormat(most) {
   };
 }
 
+/**
+ * Return how long something takes, roughly: "45 sec", "3 min", "2.5 hr".
+ *
+ * @param {number} seconds
+ */
+export function formatLeft(seconds) {
+  const [value, unit, digits] =
+    seconds < 57 ? [Math.max(5, Math.ceil(seconds / 5) * 5), "second", 0] : seconds < 5400 ? [seconds / 60, "minute", 0] : [seconds / 3600, "hour", 1];
+  return value.toLocaleString(locale, {style: "unit", unit, unitDisplay: "short", maximumFractionDigits: digits});
+}
+
 const RELATIVE = new Intl.RelativeTimeFormat(language, {numeric: "auto", style: "short"});
 /** @type {[number, Intl.RelativeTimeFormatUnit, number][]} */
 const STEPS = [

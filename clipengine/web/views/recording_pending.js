@@ -2,15 +2,16 @@
 
 import {get} from "../lib/api.js";
 import {h, icon} from "../lib/dom.js";
+import {filePicker} from "../lib/dropped_files.js";
 import {errorDetails} from "../lib/error_views.js";
 import {listen} from "../lib/events.js";
 import {titleOf} from "../lib/format.js";
 import {navigate} from "../lib/router.js";
 import {t} from "../lib/texts.js";
 import {asyncHandler} from "../lib/toasts.js";
+import {uploads} from "../lib/uploading.js";
 import {recordingDownload, registerAgain, removeRecordings} from "./recording_actions.js";
 import {head} from "./studio_head.js";
-import {addUploads, filePicker} from "./uploads.js";
 
 const DAMAGED = ["recording_unreadable", "recording_truncated", "recording_encrypted", "unsupported_media", "decoder_crashed"];
 
@@ -56,7 +57,7 @@ export function showPending(main, recording, signal, show) {
  */
 function failedState(recording, error) {
   const files = filePicker((chosenFiles) => {
-    addUploads(chosenFiles);
+    uploads.add(chosenFiles);
     navigate("#/recordings");
   });
   const remedies = [

@@ -1,8 +1,9 @@
-// The list of recordings: searched with their transcripts, filtered and sorted by the server; uploads by drag and drop.
+// The list of recordings: searched with their transcripts, filtered and sorted by the server, and the uploads above them.
 
 import {get, patch, query as address} from "../lib/api.js";
 import {editTags} from "../lib/bulk_tags.js";
-import {h, icon} from "../lib/dom.js";
+import {h, icon, iconButton} from "../lib/dom.js";
+import {filePicker} from "../lib/dropped_files.js";
 import {editInPlace, editTagsInPlace, tagList} from "../lib/edit_in_place.js";
 import {errorSummary} from "../lib/error_views.js";
 import {listen} from "../lib/events.js";
@@ -22,7 +23,7 @@ import {computed, signal as signalOf} from "../vendor/signals-core.js";
 import {lastButton, liveMark} from "./live.js";
 import {recordingDownload, registerAgain, registerFromStore, removeRecordings} from "./recording_actions.js";
 import {transcriptHits} from "./transcript_hits.js";
-import {acceptDrops, addUploads, filePicker, uploadRows, watchUploads} from "./uploads.js";
+import {addUploads, uploadRows, watchUploads} from "./uploads.js";
 
 /** @import {ReadonlySignal} from "../vendor/signals-core.js" */
 
@@ -58,6 +59,7 @@ const RECOUNT_MS = 2000; // between requests for the numbers of clips
 export function showRecordings(main, params, signal) {
   document.title = `${t("Recordings")} · clipengine`;
   const picker = filePicker(addUploads);
+  const folders = filePicker(addUploads, {folder: true});
   const found = signalOf(false); // whether transcripts have matches
   const hits = transcriptHits(signal, () => {
     found.value = !hits.node.hidden;
@@ -122,7 +124,6 @@ export function showRecordings(main, params, signal) {
       ),
     ],
   });
-  const uploads = signalOf(uploadRows());
   /** @type {PagedList<Recording>} */
   const recordings = new PagedList({
     query,
@@ -130,16 +131,14 @@ export function showRecordings(main, params, signal) {
     skeleton,
     titleOf,
     row: (recording) => recordingRow(recording, actions),
-    before: () => uploads.value,
+    before: uploadRows,
     groupOf: (recording) => (filters.byDay ? dayGroup(recording.created_at) : null),
     empty: () => (filters.empty ? emptyState(() => picker.click()) : noMatches(found.value)),
     across: true,
     picks,
     signal,
   });
-  watchUploads(signal, add, () => {
-    uploads.value = uploadRows();
-  });
+  watchUploads(signal, add);
   main.append(
     h(
       "div",
@@ -147,14 +146,15 @@ export function showRecordings(main, params, signal) {
       h("h1", {}, t("Recordings")),
       filters.search,
       h("button", {type: "button", class: "primary", title: t("Drop files anywhere to upload them"), onclick: () => picker.click()}, icon("up"), t("Upload")),
+      iconButton("folder", t("Upload a folder"), () => folders.click()),
       picker,
+      folders,
     ),
     filters.bar(picks.everything),
     filters.details,
     hits.node,
     recordings.node,
   );
-  acceptDrops(signal, addUploads);
   filters.field.bind(recordings.list, signal);
   listen(
     {

@@ -18,7 +18,7 @@ export const signInWithCode = (code) => post("/session", {code}, {quiet: true});
 
 /**
  * @param {HTMLElement} main
- * @param {() => void} done
+ * @param {(who: Session) => void} done
  * @param {string} [message]
  */
 export function showSignIn(main, done, message = "") {
@@ -39,8 +39,7 @@ export function showSignIn(main, done, message = "") {
     problem.textContent = "";
     button.disabled = true;
     try {
-      await post("/session", {key: key.value.trim()}, {quiet: true});
-      done();
+      done(await post("/session", {key: key.value.trim()}, {quiet: true}));
     } catch (error) {
       problem.textContent = error.status === 401 ? t("The server does not know this key, or it was revoked.") : error.message;
       key.setAttribute("aria-invalid", "true");

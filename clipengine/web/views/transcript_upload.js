@@ -3,11 +3,11 @@
 import {request} from "../lib/api.js";
 import {openDialog} from "../lib/dialogs.js";
 import {h, icon} from "../lib/dom.js";
+import {isMedia, takeDrops} from "../lib/dropped_files.js";
 import {errorText} from "../lib/error_views.js";
 import {languageChoices} from "../lib/format.js";
 import {language, t} from "../lib/texts.js";
 import {asyncHandler, toast} from "../lib/toasts.js";
-import {acceptDrops} from "./uploads.js";
 
 export const COMMON = ["ar", "cs", "da", "de", "en", "es", "fi", "fr", "hi", "it", "ja", "ko", "nl", "no", "pl", "pt", "ru", "sv", "tr", "uk", "zh"];
 /** @import {Transcribing} from "./transcribing.js" */
@@ -57,14 +57,18 @@ function addTranscript(recording, file, ondone) {
 }
 
 /**
- * Accept a transcript that is dropped on the view.
+ * Take a transcript that is dropped on the page. Video and sound are left to be uploaded.
  *
  * @param {Recording} recording
  * @param {AbortSignal} signal
  * @param {() => unknown} ondone
  */
 export function acceptTranscripts(recording, signal, ondone) {
-  acceptDrops(signal, ([file]) => file && addTranscript(recording, file, ondone), t("Drop a VTT or SRT to add it as the transcript"));
+  takeDrops(signal, t("Drop a VTT or SRT to add it as the transcript, or video and sound to upload them"), (files) => {
+    const [file] = files.filter((each) => !isMedia(each));
+    if (file) addTranscript(recording, file, ondone);
+    return files.filter(isMedia);
+  });
 }
 
 /**

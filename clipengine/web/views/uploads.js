@@ -1,203 +1,181 @@
-// Uploads of dropped or chosen files, two at a time, each with a row that shows its progress.
+// The rows of uploads, above those of recordings. They stay the same elements when the list is left and opened again.
 
-import {ApiError, upload} from "../lib/api.js";
-import {announce, h, icon, iconButton, setText} from "../lib/dom.js";
+import {announce, h, icon, iconButton} from "../lib/dom.js";
+import {filePicker} from "../lib/dropped_files.js";
 import {errorText} from "../lib/error_views.js";
-import {formatBytes} from "../lib/format.js";
-import {t} from "../lib/texts.js";
+import {formatBytes, formatLeft} from "../lib/format.js";
+import {bind, Scope} from "../lib/reactive.js";
+import {plural, t} from "../lib/texts.js";
+import {toast} from "../lib/toasts.js";
+import {uploads} from "../lib/uploading.js";
+import {computed} from "../vendor/signals-core.js";
 
-const MAX_PARALLEL = 2;
+/** @import {IconName} from "../lib/dom.js" */
+/** @import {Step, Upload, UploadState} from "../store/upload.js" */
+/** @typedef {{image: IconName, text: string, run: () => unknown}} Action */
 
-/** @type {Map<File, HTMLElement>} */
-const rows = new Map(); // file -> element
-/** @type {Row[]} */
-const queued = [];
-let running = 0;
-/** @type {{ondone: (recording: Recording) => void, onchange: () => void}} */
-let watcher = {ondone: () => {}, onchange: () => {}};
+const SHOWN_ROWS = 50;
+const STEADY_MS = 2000; // after which the speed says something
+
+/** @type {Map<string, {node: HTMLElement, scope: Scope}>} by the key of the upload */
+const rows = new Map();
+const others = h("li", {class: "group"});
+/** @type {((recording: Recording) => void) | null} of the list, while it is open */
+let watcher = null;
+
+uploads.ondone = ({name}, recording) => {
+  announce(t("{name} was uploaded", {name}));
+  if (recording) watcher?.(recording);
+};
 
 /**
- * Uploads continue when the list is left. `ondone(recording)` is called for each finished upload, `onchange()` when
- * `uploadRows()` has changed.
+ * Call `ondone` for the recording of each upload that ends, until the signal aborts.
  *
  * @param {AbortSignal} signal
  * @param {(recording: Recording) => void} ondone
- * @param {() => void} onchange
  */
-export function watchUploads(signal, ondone, onchange) {
-  const mine = {ondone, onchange};
-  watcher = mine;
+export function watchUploads(signal, ondone) {
+  watcher = ondone;
   signal.addEventListener("abort", () => {
-    if (watcher === mine) watcher = {ondone: () => {}, onchange: () => {}};
+    if (watcher === ondone) watcher = null;
   });
 }
-
-export const uploadRows = () => [...rows.values()];
 
 /** @param {File[]} files */
 export function addUploads(files) {
-  for (const file of files) {
-    const upload = new Row(file);
-    rows.set(file, upload.node);
-    queued.push(upload);
-  }
-  watcher.onchange();
-  startNext();
+  uploads.add(files);
+  if (watcher || !files.length) return;
+  const show = () => {
+    location.hash = "#/recordings";
+  };
+  toast(plural(files.length, "{count} file is being uploaded", "{count} files are being uploaded"), "", {action: {text: t("Show"), run: show}});
 }
 
-/** @param {Event} event */
-const confirmLeaving = (event) => event.preventDefault();
-
-function startNext() {
-  while (running < MAX_PARALLEL) {
-    const row = queued.shift();
-    if (!row) break;
-    send(row);
+// Return the rows, which follow the list of uploads.
+export function uploadRows() {
+  const all = uploads.list.value;
+  const known = new Set(all.map(({key}) => key));
+  for (const [key, {scope}] of rows) {
+    if (known.has(key)) continue;
+    scope.end();
+    rows.delete(key);
   }
-  if (running) addEventListener("beforeunload", confirmLeaving);
-  else removeEventListener("beforeunload", confirmLeaving);
+  const hidden = all.length - SHOWN_ROWS;
+  if (hidden > 0) others.textContent = plural(hidden, "{count} more upload", "{count} more uploads");
+  return [...all.slice(0, SHOWN_ROWS).map(rowOf), ...(hidden > 0 ? [others] : [])];
 }
 
-/** @param {Row} row */
-async function send(row) {
-  const {file} = row;
-  running += 1;
-  row.start();
-  try {
-    if (!file.size) throw new ApiError(400, {code: "empty_file"});
-    const recording = await upload(file, {onprogress: (loaded, total) => row.show(loaded, total), signal: row.abortController.signal});
-    announce(t("{name} was uploaded", {name: file.name}));
-    rows.delete(file);
-    watcher.ondone(recording);
-  } catch (error) {
-    if (error.name === "AbortError") rows.delete(file);
-    else row.fail(error);
-  } finally {
-    running -= 1;
-    watcher.onchange();
-    startNext();
-  }
+/** @param {Upload} upload */
+function rowOf(upload) {
+  const known = rows.get(upload.key);
+  if (known) return known.node;
+  const scope = new Scope();
+  const node = scope.run(() => makeRow(upload));
+  rows.set(upload.key, {node, scope});
+  return node;
 }
 
-// One upload in the list: its progress, or its error with a retry.
-class Row {
-  /** @param {File} file */
-  constructor(file) {
-    this.file = file;
-    this.bar = h("progress", {max: "1", value: 0, "aria-label": t("Upload of {name}", {name: file.name})});
-    this.details = h("p", {class: "meta"}, t("Waiting"));
-    this.retryButton = h("button", {type: "button", class: "quiet", hidden: true, onclick: () => this.retry()}, icon("retry"), t("Retry"));
-    this.cancelButton = iconButton("x", t("Cancel the upload of {name}", {name: file.name}), () => this.cancel());
-    this.abortController = new AbortController();
-    this.startedAt = 0;
-    this.node = h(
-      "li",
-      {class: "recording uploading"},
-      h("div", {class: "poster", "aria-hidden": "true"}, icon("up")),
-      h("div", {class: "words"}, h("span", {class: "name clip"}, file.name), this.details, this.bar),
-      h("span", {class: "figure"}, formatBytes(file.size)),
-      h("span", {class: "figure"}, t("now")),
-      h("span", {class: "tools"}, this.retryButton, this.cancelButton),
-    );
-  }
-
-  start() {
-    this.startedAt = performance.now();
-    setText(this.details, t("Uploading"));
-  }
-
-  /**
-   * @param {number} loaded
-   * @param {number} total
-   */
-  show(loaded, total) {
-    this.bar.value = total ? loaded / total : 0;
-    const speed = loaded / Math.max(0.2, (performance.now() - this.startedAt) / 1000);
-    setText(
-      this.details,
-      loaded < total
-        ? t("Uploading, {percent} %, {speed}/s", {percent: String(Math.floor((loaded / total) * 100)), speed: formatBytes(speed)})
-        : t("Saving to the store…"),
-    );
-  }
-
-  /** @param {any} error */
-  fail(error) {
-    this.bar.hidden = true;
-    this.retryButton.hidden = error.retryable === false;
-    this.details.className = "bad small";
-    this.details.replaceChildren(errorText(error));
-    announce(t("{name} was not uploaded: {reason}", {name: this.file.name, reason: error.message}));
-  }
-
-  retry() {
-    const fresh = new Row(this.file);
-    rows.set(this.file, fresh.node);
-    queued.push(fresh);
-    watcher.onchange();
-    startNext();
-  }
-
-  cancel() {
-    this.abortController.abort();
-    const at = queued.indexOf(this);
-    if (at >= 0) queued.splice(at, 1);
-    rows.delete(this.file);
-    watcher.onchange();
-  }
-}
-
-/**
- * A hidden file input; `click()` opens the file dialog.
- *
- * @param {(files: File[]) => void} onfiles
- */
-export function filePicker(onfiles) {
-  const field = h("input", {type: "file", multiple: true, hidden: true, accept: "video/*,audio/*,.mkv,.ts,.m2ts,.mts,.mxf,.flv,.ivf"});
-  field.addEventListener("change", () => {
-    onfiles([...(field.files ?? [])]);
-    field.value = "";
+/** @param {Upload} upload */
+function makeRow(upload) {
+  const {name, size, state} = upload;
+  const picker = filePicker(([file]) => file && uploads.give(upload, file), {multiple: false});
+  const bad = () => state.value.step === "failed" || (state.value.step === "asks" && state.value.error);
+  const ended = () => state.value.step === "failed" || state.value.step === "known";
+  /** @type {Action} */
+  const pause = {image: "pause", text: t("Pause"), run: () => uploads.pause(upload)};
+  /** @type {Partial<Record<Step, Action>>} */
+  const actions = {
+    queued: pause,
+    sending: pause,
+    waiting: pause,
+    paused: {image: "play", text: t("Resume"), run: () => uploads.queue(upload)},
+    asks: {image: "document", text: t("Choose file"), run: () => picker.click()},
+    failed: {image: "retry", text: t("Retry"), run: () => uploads.queue(upload)},
+    known: {image: "up", text: t("Upload again"), run: () => uploads.sendAgain(upload)},
+  };
+  const action = computed(() => (state.value.step === "failed" && state.value.error.retryable === false ? undefined : actions[state.value.step]));
+  bind(() => {
+    if (bad()) announce(t("{name} was not uploaded: {reason}", {name, reason: state.value.error.message}));
   });
-  return field;
+  return h(
+    "li",
+    {class: "recording uploading"},
+    h("div", {class: "poster", "aria-hidden": "true"}, icon("up")),
+    h(
+      "div",
+      {class: "words"},
+      h("span", {class: "name clip"}, name),
+      h("p", {class: () => (bad() ? "bad small" : "meta")}, () => described(state.value, size)),
+      h("progress", {
+        max: "1",
+        value: () => (size ? state.value.sent / size : 0),
+        hidden: ended,
+        "aria-label": t("Upload of {name}", {name}),
+      }),
+    ),
+    h("span", {class: "figure"}, formatBytes(size)),
+    h("span", {class: "figure"}, t("now")),
+    h(
+      "span",
+      {class: "tools"},
+      // One button, which keeps the focus when it pauses and resumes.
+      h(
+        "button",
+        {
+          type: "button",
+          class: "quiet again",
+          title: () => action.value?.text,
+          "aria-label": () => action.value?.text,
+          hidden: () => !action.value,
+          onclick: () => action.value?.run(),
+        },
+        () => {
+          const now = action.value;
+          return now ? [icon(now.image), h("span", {}, now.text)] : [];
+        },
+      ),
+      () => (state.value.step === "elsewhere" ? null : iconButton("x", t("Cancel the upload of {name}", {name}), () => uploads.cancel(upload))),
+      picker,
+    ),
+  );
 }
 
 /**
- * Accept files dropped anywhere on the page, and show a frame with a text while they are dragged over it.
+ * Return what a row says about an upload.
  *
- * @param {AbortSignal} signal
- * @param {(files: File[]) => void} onfiles
- * @param {string} [text]
+ * @param {UploadState} state
+ * @param {number} size
+ * @returns {Child[]}
  */
-export function acceptDrops(signal, onfiles, text = t("Drop to upload")) {
-  const frame = h("div", {class: "dropping", hidden: true}, text);
-  document.body.append(frame);
-  signal.addEventListener("abort", () => frame.remove());
-  /** @param {DragEvent} event */
-  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
-  document.addEventListener(
-    "dragover",
-    (event) => {
-      if (!hasFiles(event)) return;
-      event.preventDefault();
-      frame.hidden = false;
-    },
-    {signal},
-  );
-  document.addEventListener(
-    "dragleave",
-    (event) => {
-      if (!event.relatedTarget) frame.hidden = true;
-    },
-    {signal},
-  );
-  document.addEventListener(
-    "drop",
-    (event) => {
-      if (!hasFiles(event)) return;
-      event.preventDefault();
-      frame.hidden = true;
-      onfiles([...(event.dataTransfer?.files ?? [])]);
-    },
-    {signal},
-  );
+function described({step, sent, error, began, anew, recording}, size) {
+  const amount = t("{sent} of {size}", {sent: formatBytes(sent), size: formatBytes(size)});
+  /** @type {Record<Step, () => Child[]>} */
+  const texts = {
+    queued: () => [t("Waiting")],
+    sending: () => [
+      sent === size ? t("Saving to the store…") : [amount, ...paceOf(sent, size, began)].join(" · "),
+      anew && ` · ${t("from the beginning: the server had deleted the earlier part")}`,
+    ],
+    waiting: () => [amount, " · ", errorText(error), " ", t("The upload continues by itself.")],
+    paused: () => [t("Paused"), " · ", amount],
+    elsewhere: () => [t("In another tab"), " · ", amount],
+    asks: () => (error ? [errorText(error)] : [[t("Choose the file to continue"), ...(sent ? [amount] : [])].join(" · ")]),
+    failed: () => [errorText(error)],
+    known: () => [t("Already uploaded:"), " ", h("a", {href: `#/recordings/${recording?.recording_id}`}, recording?.name ?? t("Recording"))],
+  };
+  return texts[step]();
+}
+
+/**
+ * Return speed and time left, once they are steady.
+ *
+ * @param {number} sent
+ * @param {number} size
+ * @param {UploadState["began"]} began
+ */
+function paceOf(sent, size, began) {
+  const elapsed = began ? performance.now() - began.at : 0;
+  if (!began || elapsed < STEADY_MS || sent <= began.sent) return [];
+  const speed = (sent - began.sent) / (elapsed / 1000);
+  return [`${formatBytes(speed)}/s`, t("{time} left", {time: formatLeft((size - sent) / speed)})];
 }

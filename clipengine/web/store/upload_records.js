@@ -1,0 +1,65 @@
+// What the browser keeps of unfinished uploads, so that they survive a reload, and what its tabs tell each other about them. No DOM.
+
+/** @import {Print} from "./file_print.js" */
+
+/** @typedef {{account: string, name: string, print: Print, sent: number, at: number}} UploadRecord `at` in ms: when it was kept */
+/** @typedef {"queued" | "sending" | "waiting" | "paused" | "asks" | "failed" | "left" | "ended"} Said about an upload: its step, or that its tab has closed or it has ended */
+/** @typedef {{id: string, said: Said, sent: number, tab: number} | {asks: true}} TabMessage */
+/** @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "length">} Keeper */
+
+const PREFIX = "upload.";
+const KEPT_MS = 30 * 24 * 3600 * 1000; // the server has deleted the bytes long before
+
+export class UploadRecords {
+  /**
+   * @param {Keeper} storage
+   * @param {string} account id of the key that is signed in
+   */
+  constructor(storage, account) {
+    this.storage = storage;
+    this.account = account;
+  }
+
+  /**
+   * @param {string} id of the upload
+   * @param {Pick<UploadRecord, "name" | "print" | "sent">} values
+   */
+  keep(id, {name, print, sent}) {
+    /** @type {UploadRecord} */
+    const record = {account: this.account, name, print, sent, at: Date.now()};
+    try {
+      this.storage.setItem(PREFIX + id, JSON.stringify(record));
+    } catch {} // storage may be full or blocked: the upload goes on without it
+  }
+
+  /** @param {string} id */
+  forget(id) {
+    this.storage.removeItem(PREFIX + id);
+  }
+
+  /**
+   * Return the record of an upload of this account, or null.
+   *
+   * @param {string} id
+   */
+  get(id) {
+    const text = this.storage.getItem(PREFIX + id);
+    /** @type {UploadRecord | null} */
+    const record = text === null ? null : JSON.parse(text);
+    return record?.account === this.account ? record : null;
+  }
+
+  // Return the uploads of this account, and delete records that are of no use any more.
+  all() {
+    const names = Array.from({length: this.storage.length}, (_, at) => this.storage.key(at) ?? "").filter((name) => name.startsWith(PREFIX));
+    /** @type {{id: string, record: UploadRecord}[]} */
+    const found = [];
+    for (const name of names) {
+      const id = name.slice(PREFIX.length);
+      const record = this.get(id);
+      if (record && Date.now() - record.at > KEPT_MS) this.forget(id);
+      else if (record) found.push({id, record});
+    }
+    return found.sort((one, other) => one.record.at - other.record.at);
+  }
+}

@@ -1,0 +1,130 @@
+// The requests that send a file: the upload is begun or found, then what the server lacks is appended. No DOM.
+
+import {crc32, printOf, samePrint} from "./file_print.js";
+
+/** @import {Print} from "./file_print.js" */
+/** @import {Upload} from "./upload.js" */
+
+const CHUNK_BYTES = 64 << 20; // of a request: a proxy may collect a whole body before it passes it on
+const MOST_TURNS = 50; // uploads of the same file in a week
+
+/** @typedef {{upload_id: string, offset: number, recording_id?: string | null}} Begun */
+/**
+ * `begin` returns the upload of the first request with its key. `problem(code)` makes an error of the page.
+ *
+ * @typedef {object} SendingIO
+ * @property {(file: File, key: string, signal: AbortSignal) => Promise<Begun>} begin
+ * @property {(id: string, signal: AbortSignal) => Promise<Begun>} get
+ * @property {(id: string, offset: number, bytes: Blob, options: {onprogress: (loaded: number) => void, signal: AbortSignal}) => Promise<void>} append
+ * @property {(id: string, signal: AbortSignal) => Promise<Recording>} recording
+ * @property {(code: string) => Error} problem
+ */
+
+/**
+ * Return the print of the file. It throws if the file is empty, or no longer the one of the upload.
+ *
+ * @param {SendingIO} io
+ * @param {Upload} upload
+ * @param {File} file
+ * @returns {Promise<Print>}
+ */
+export async function checkedPrint(io, upload, file) {
+  if (!file.size) throw io.problem("empty_file");
+  const print = await printOf(file);
+  if (upload.print && !samePrint(print, upload.print)) throw io.problem("file_unreadable");
+  return print;
+}
+
+/**
+ * Return how much the server has of the file, of an upload that is begun if there is none, or the recording that it has of it, unless
+ * it is to be sent again.
+ *
+ * @param {SendingIO} io
+ * @param {Upload} upload gets the id
+ * @param {File} file
+ * @param {AbortSignal} until
+ * @returns {Promise<{offset: number, known?: Recording}>}
+ */
+export async function locate(io, upload, file, until) {
+  if (upload.id) {
+    const begun = await unlessMissing(io.get(upload.id, until));
+    if (begun) return begun;
+    upload.id = null;
+    upload.set({anew: upload.state.peek().sent > 0, sent: 0});
+  }
+  for (let turn = 0; turn < MOST_TURNS; turn += 1) {
+    const begun = await unlessMissing(io.begin(file, keyOf(upload, turn), until));
+    if (!begun) continue; // it was cancelled or has expired
+    upload.id = begun.upload_id;
+    if (!begun.recording_id) return begun;
+    const known = upload.again ? null : await unlessMissing(io.recording(begun.recording_id, until));
+    if (known) return {...begun, known};
+  }
+  throw io.problem("uploaded_often");
+}
+
+/**
+ * Append what the server lacks from the state's offset on.
+ *
+ * @param {SendingIO} io
+ * @param {Upload} upload
+ * @param {File} file
+ * @param {AbortSignal} until
+ * @param {{onprogress: () => void, onstored: () => void}} calls
+ */
+export async function sendRest(io, upload, file, until, {onprogress, onstored}) {
+  const id = upload.id ?? "";
+  const {sent: offset} = upload.state.peek();
+  /**
+   * @param {number} at
+   * @param {Blob} bytes
+   */
+  const append = (at, bytes) => {
+    const progress = (/** @type {number} */ loaded) => {
+      upload.set({sent: at + loaded});
+      onprogress();
+    };
+    return io.append(id, at, bytes, {onprogress: progress, signal: until});
+  };
+  if (offset < file.size) await append(offset, new Blob()); // fails if another one is sending, before bytes are sent for nothing
+  for (let at = offset; at < file.size; at += CHUNK_BYTES) {
+    await append(at, file.slice(at, at + CHUNK_BYTES));
+    upload.set({sent: Math.min(file.size, at + CHUNK_BYTES)});
+    onstored();
+  }
+}
+
+/**
+ * Return the recording of a complete upload, or null if it was deleted since.
+ *
+ * @param {SendingIO} io
+ * @param {Upload} upload
+ * @param {AbortSignal} until
+ */
+export async function recordingOf(io, upload, until) {
+  const {recording_id: id} = await io.get(upload.id ?? "", until);
+  return id ? unlessMissing(io.recording(id, until)) : null;
+}
+
+/**
+ * Return the idempotency key of the request that begins this upload. Each turn is another upload of the same file.
+ *
+ * @param {Upload} upload
+ * @param {number} turn
+ */
+function keyOf({name, print}, turn) {
+  return `page-1-${crc32(new TextEncoder().encode(name))}-${Object.values(print ?? {}).join("-")}-${turn}`;
+}
+
+/**
+ * Return the object, or null if there is none.
+ *
+ * @template T
+ * @param {Promise<T>} asked
+ * @returns {Promise<T | null>}
+ */
+const unlessMissing = (asked) =>
+  asked.catch((error) => {
+    if (error.status === 404) return null;
+    throw error;
+  });
