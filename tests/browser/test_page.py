@@ -74,7 +74,7 @@ def test_expired_session_asks_for_the_key_and_returns(
 def test_uploaded_file_becomes_a_recording(browser: Any, server: RunningServer, film: Film) -> None:
     with opened(browser, server) as page:
         page.goto(server.url)
-        page.locator("input[type=file]").set_input_files(
+        page.locator("input[type=file]").first.set_input_files(
             {"name": "uploaded here.mp4", "mimeType": "video/mp4", "buffer": film.path.read_bytes()}
         )
         uploaded = page.locator(".recording").filter(has_text="uploaded here.mp4")

@@ -50,7 +50,9 @@ def test_missing_resource_is_reported_readably(browser: Any, server: RunningServ
 def test_empty_file_is_not_uploaded(browser: Any, server: RunningServer) -> None:
     with opened(browser, server) as page:
         page.goto(server.url)
-        page.locator("input[type=file]").set_input_files({"name": "empty.mp4", "mimeType": "video/mp4", "buffer": b""})
+        page.locator("input[type=file]").first.set_input_files(
+            {"name": "empty.mp4", "mimeType": "video/mp4", "buffer": b""}
+        )
         failed = page.locator(".recording").filter(has_text="empty.mp4")
         failed.get_by_text("This file is empty").wait_for()
         assert not failed.get_by_role("button", name="Retry").is_visible()
