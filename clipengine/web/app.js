@@ -114,7 +114,7 @@ function signedOut(message = "") {
  * @param {Session} who
  */
 function signedInAgain(who) {
-  if (who.key_id === account && uploads.busy) {
+  if (who.key_id === account && uploads.hasFiles) {
     signedIn(who);
     return;
   }

@@ -55,7 +55,7 @@ class Server {
     if (offset !== this.find(id).offset) throw failure(409);
     const upload = this.uploads.get(id);
     if (upload.locked) throw failure(423);
-    if (!bytes.size) return;
+    if (!bytes.size) return null;
     upload.locked = true;
     try {
       const text = await bytes.text();
@@ -66,6 +66,7 @@ class Server {
     } finally {
       upload.locked = false;
     }
+    return this.find(id).recording_id;
   };
 }
 
@@ -100,7 +101,9 @@ class Browser {
       },
       tabs: {
         addEventListener: (_, take) => receivers.push(take),
-        postMessage: (data) => others().forEach((take) => setImmediate(() => take({data}))),
+        postMessage: (data) => {
+          for (const take of others()) setImmediate(() => take({data}));
+        },
       },
     });
     opened.open(account);

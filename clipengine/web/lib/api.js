@@ -151,7 +151,7 @@ export function query(path, values) {
  * @param {number} offset of the bytes
  * @param {Blob} bytes
  * @param {{onprogress: (loaded: number) => void, signal: AbortSignal}} options
- * @returns {Promise<void>}
+ * @returns {Promise<string | null>} the id of the recording, after the last bytes
  */
 export function append(id, offset, bytes, {onprogress, signal}) {
   return new Promise((resolve, reject) => {
@@ -173,7 +173,9 @@ export function append(id, offset, bytes, {onprogress, signal}) {
       timer = setTimeout(stalled, STALL_MS);
       onprogress(event.loaded);
     });
-    sending.addEventListener("load", () => (sending.status < 300 ? resolve() : reject(failure(sending.status, sending.response ?? {}))));
+    sending.addEventListener("load", () =>
+      sending.status < 300 ? resolve(sending.getResponseHeader("Upload-Recording")) : reject(failure(sending.status, sending.response ?? {})),
+    );
     sending.addEventListener("error", interrupted);
     sending.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));
     sending.addEventListener("loadend", () => {

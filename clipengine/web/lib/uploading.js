@@ -1,9 +1,21 @@
 // The uploads of this tab: their requests, and what the browser reports that they depend on.
 
 import {Uploads} from "../store/uploads.js";
+import {effect} from "../vendor/signals-core.js";
 import {ApiError, append, get, remove, request} from "./api.js";
 
+/** @import {Keeper} from "../store/upload_records.js" */
+
 const NAME_CHARACTERS = 200; // that the server takes
+
+/** @returns {Keeper} */
+function storage() {
+  try {
+    return localStorage;
+  } catch {
+    return {length: 0, key: () => null, getItem: () => null, setItem: () => {}, removeItem: () => {}}; // it is blocked
+  }
+}
 
 /** @param {string} text */
 const base64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
@@ -19,11 +31,17 @@ export const uploads = new Uploads({
   end: (id) => remove(`/v1/uploads/${id}`, {quiet: true}),
   recording: (id, signal) => get(`/v1/recordings/${id}`, {signal}),
   problem: (code) => new ApiError(400, {code}),
-  storage: localStorage,
+  storage: storage(),
   tabs: new BroadcastChannel("uploads"),
 });
 
 addEventListener("online", () => uploads.wake());
 addEventListener("connection", ({detail}) => detail && uploads.wake());
 addEventListener("pagehide", () => uploads.left());
-addEventListener("beforeunload", (event) => uploads.busy && event.preventDefault());
+
+/** @param {Event} event */
+const confirmLeaving = (event) => uploads.busy && event.preventDefault();
+effect(() => {
+  if (uploads.list.value.length) addEventListener("beforeunload", confirmLeaving);
+  else removeEventListener("beforeunload", confirmLeaving); // some browsers keep no page that listens
+});

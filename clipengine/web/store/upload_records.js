@@ -43,10 +43,13 @@ export class UploadRecords {
    * @param {string} id
    */
   get(id) {
-    const text = this.storage.getItem(PREFIX + id);
-    /** @type {UploadRecord | null} */
-    const record = text === null ? null : JSON.parse(text);
-    return record?.account === this.account ? record : null;
+    try {
+      /** @type {UploadRecord | null} */
+      const record = JSON.parse(this.storage.getItem(PREFIX + id) ?? "null");
+      return record?.account === this.account ? record : null;
+    } catch {
+      return null; // of another version
+    }
   }
 
   // Return the uploads of this account, and delete records that are of no use any more.

@@ -15,7 +15,7 @@ const MOST_TURNS = 50; // uploads of the same file in a week
  * @typedef {object} SendingIO
  * @property {(file: File, key: string, signal: AbortSignal) => Promise<Begun>} begin
  * @property {(id: string, signal: AbortSignal) => Promise<Begun>} get
- * @property {(id: string, offset: number, bytes: Blob, options: {onprogress: (loaded: number) => void, signal: AbortSignal}) => Promise<void>} append
+ * @property {(id: string, offset: number, bytes: Blob, options: {onprogress: (loaded: number) => void, signal: AbortSignal}) => Promise<string | null>} append
  * @property {(id: string, signal: AbortSignal) => Promise<Recording>} recording
  * @property {(code: string) => Error} problem
  */
@@ -43,7 +43,7 @@ export async function checkedPrint(io, upload, file) {
  * @param {Upload} upload gets the id
  * @param {File} file
  * @param {AbortSignal} until
- * @returns {Promise<{offset: number, known?: Recording}>}
+ * @returns {Promise<Begun & {known?: Recording}>}
  */
 export async function locate(io, upload, file, until) {
   if (upload.id) {
@@ -56,6 +56,7 @@ export async function locate(io, upload, file, until) {
     const begun = await unlessMissing(io.begin(file, keyOf(upload, turn), until));
     if (!begun) continue; // it was cancelled or has expired
     upload.id = begun.upload_id;
+    if (begun.offset === file.size && !begun.recording_id) return io.get(begun.upload_id, until); // which registers it
     if (!begun.recording_id) return begun;
     const known = upload.again ? null : await unlessMissing(io.recording(begun.recording_id, until));
     if (known) return {...begun, known};
@@ -64,7 +65,7 @@ export async function locate(io, upload, file, until) {
 }
 
 /**
- * Append what the server lacks from the state's offset on.
+ * Append what the server lacks from the state's offset on, and return the id of the recording.
  *
  * @param {SendingIO} io
  * @param {Upload} upload
@@ -87,23 +88,13 @@ export async function sendRest(io, upload, file, until, {onprogress, onstored}) 
     return io.append(id, at, bytes, {onprogress: progress, signal: until});
   };
   if (offset < file.size) await append(offset, new Blob()); // fails if another one is sending, before bytes are sent for nothing
+  let recording = null;
   for (let at = offset; at < file.size; at += CHUNK_BYTES) {
-    await append(at, file.slice(at, at + CHUNK_BYTES));
+    recording = await append(at, file.slice(at, at + CHUNK_BYTES));
     upload.set({sent: Math.min(file.size, at + CHUNK_BYTES)});
     onstored();
   }
-}
-
-/**
- * Return the recording of a complete upload, or null if it was deleted since.
- *
- * @param {SendingIO} io
- * @param {Upload} upload
- * @param {AbortSignal} until
- */
-export async function recordingOf(io, upload, until) {
-  const {recording_id: id} = await io.get(upload.id ?? "", until);
-  return id ? unlessMissing(io.recording(id, until)) : null;
+  return recording;
 }
 
 /**
@@ -123,7 +114,7 @@ function keyOf({name, print}, turn) {
  * @param {Promise<T>} asked
  * @returns {Promise<T | null>}
  */
-const unlessMissing = (asked) =>
+export const unlessMissing = (asked) =>
   asked.catch((error) => {
     if (error.status === 404) return null;
     throw error;

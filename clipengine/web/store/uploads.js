@@ -5,7 +5,7 @@ import {signal} from "../vendor/signals-core.js";
 import {printOf, samePrint} from "./file_print.js";
 import {Upload} from "./upload.js";
 import {UploadRecords} from "./upload_records.js";
-import {checkedPrint, locate, recordingOf, sendRest} from "./upload_sending.js";
+import {checkedPrint, locate, sendRest, unlessMissing} from "./upload_sending.js";
 
 /** @import {Keeper, Said, TabMessage} from "./upload_records.js" */
 /** @import {SendingIO} from "./upload_sending.js" */
@@ -45,6 +45,11 @@ export class Uploads {
   // True if leaving the page interrupts an upload.
   get busy() {
     return this.list.peek().some((upload) => upload.working);
+  }
+
+  // True if a reload loses files that were chosen.
+  get hasFiles() {
+    return this.list.peek().some(({file}) => file);
   }
 
   /**
@@ -233,7 +238,7 @@ export class Uploads {
     upload.set({step: "sending", sent: begun.offset, error: null, began: {sent: begun.offset, at: performance.now()}});
     this.keep(upload);
     this.tell(upload, "sending");
-    await sendRest(io, upload, file, until, {
+    const sent = await sendRest(io, upload, file, until, {
       onprogress: () => {
         if (performance.now() - this.toldAt < TELL_MS) return;
         this.toldAt = performance.now();
@@ -241,7 +246,8 @@ export class Uploads {
       },
       onstored: () => this.keep(upload),
     });
-    const recording = await recordingOf(io, upload, until);
+    const id = sent ?? begun.recording_id; // it may have been complete
+    const recording = id ? await unlessMissing(io.recording(id, until)) : null;
     this.remove(upload);
     this.tell(upload, "ended");
     this.ondone(upload, recording);
