@@ -124,6 +124,7 @@ export class Uploads {
   sendAgain(upload) {
     upload.again = true;
     upload.id = null;
+    upload.set({sent: 0});
     this.queue(upload);
   }
 
