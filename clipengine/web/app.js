@@ -79,7 +79,7 @@ const tabs = new BroadcastChannel("session"); // tabs of this browser share the 
 
 /** @type {AbortController | null} of the session, which is null without one */
 let session = null;
-let account = ""; // id of the last key
+let account = ""; // id of the last user or key
 /** @type {number | undefined} */
 let healthTimer;
 
@@ -87,7 +87,7 @@ let healthTimer;
 function signedIn(who) {
   const isFirst = !account;
   session = new AbortController();
-  account = who.key_id;
+  account = who.id;
   setCaller(who);
   buildRail(who, session.signal);
   acceptDrops(session.signal, addUploads);
@@ -109,12 +109,12 @@ function signedOut(message = "") {
 }
 
 /**
- * Go on with the files that are being uploaded, or load the page again: nothing of another key's session stays.
+ * Go on with the files that are being uploaded, or load the page again: nothing of another session stays.
  *
  * @param {Session} who
  */
 function signedInAgain(who) {
-  if (who.key_id === account && uploads.hasFiles) {
+  if (who.id === account && uploads.hasFiles) {
     signedIn(who);
     return;
   }

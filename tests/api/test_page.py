@@ -133,7 +133,7 @@ class TestSessions:
     def test_key_opens_and_ends_a_session(self, server: ApiServer) -> None:
         with sign_in(server, key=server.key) as page:
             shown = page.get("/session").json()
-            assert shown.pop("key_id").startswith("key_")
+            assert shown.pop("id").startswith("key_")
             assert shown == {"name": "all", "scopes": ["read", "write", "admin"]}
             assert page.get("/v1/clips").status_code == 200
             assert page.post("/v1/webhooks", json={"url": "http://127.0.0.1:9/"}, headers=PAGE).status_code == 201

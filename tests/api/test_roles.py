@@ -290,6 +290,7 @@ def test_sessions_are_listed_for_their_user_and_ended_by_an_operator(
     with server.client("", cookies={"clipengine_session": token}) as page:
         page.headers["Remote-User"] = "editor"
         assert page.get("/session").json() == {
+            "id": editor.user.user_id,
             "name": "Editor",
             "scopes": ["read", "write"],
             "user_id": editor.user.user_id,

@@ -13,7 +13,7 @@ const KEPT_MS = 30 * 24 * 3600 * 1000; // the server has deleted the bytes long 
 export class UploadRecords {
   /**
    * @param {Keeper} storage
-   * @param {string} account id of the key that is signed in
+   * @param {string} account id of the user or the key that is signed in
    */
   constructor(storage, account) {
     this.storage = storage;
