@@ -2,12 +2,12 @@
 
 import {get, request} from "./lib/api.js";
 import {announce, byId, h, icon, setText} from "./lib/dom.js";
-import {errorState} from "./lib/error_views.js";
 import {acceptDrops} from "./lib/dropped_files.js";
+import {errorState} from "./lib/error_views.js";
 import {connect, disconnect} from "./lib/events.js";
 import {languageItems} from "./lib/language_menu.js";
 import {menuButton} from "./lib/menus.js";
-import {setCaller} from "./lib/rights.js";
+import {mayWrite, setCaller} from "./lib/rights.js";
 import {leaveView, route, showCurrent, start} from "./lib/router.js";
 import {characterKeys, setCharacterKeys} from "./lib/shortcuts.js";
 import {t} from "./lib/texts.js";
@@ -90,7 +90,7 @@ function signedIn(who) {
   account = who.id;
   setCaller(who);
   buildRail(who, session.signal);
-  acceptDrops(session.signal, addUploads);
+  if (mayWrite()) acceptDrops(session.signal, addUploads);
   connect();
   uploads.open(account);
   if (isFirst) start();

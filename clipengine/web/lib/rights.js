@@ -1,7 +1,7 @@
 // What the signed-in caller may do. The server decides again; the page shows only what it allows.
 
 /** @type {Session} */
-let caller = {name: "", scopes: []};
+let caller = {id: "", name: "", scopes: []};
 
 /** @param {Session} who */
 export function setCaller(who) {
