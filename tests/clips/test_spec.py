@@ -40,6 +40,7 @@ ALL: dict[str, Any] = {
     "wait_until": 4,
     "on_timeout": "clamp",
     "variant_of": "clip_1",
+    "created_by": "key_1",
 }
 
 
