@@ -267,26 +267,29 @@ class Rules:
         rule, state = as_rule(row), dict(row["backfill"])
         most = min(_RECORDINGS_AT_ONCE, state["total"] - state["seen"])
         found = self._database.rows(_next_recordings(state, most)) if most else []
-        spec = rule.spec
+        spec, before, batches = rule.spec, state["seen"], 0
         for each in found:
             if spec.when.matches(as_recording(each)):
                 state["matched"] += 1
-                self._insert_past(rule, spec, each)
-        state["seen"] += len(found)
-        if found:
-            state["position"] = [found[-1]["created_at"], found[-1]["recording_id"]]
-        else:
+                batches += self._insert_past(rule, spec, each)
+            state["seen"] += 1
+            state["position"] = [each["created_at"], each["recording_id"]]
+            if batches >= BATCHES_AT_ONCE:
+                break
+        if not found:
             state |= {"state": "complete", "ended_at": now_ms()}
         self._set_backfill(rule.rule_id, state)
-        return len(found) or 1
+        return state["seen"] - before or 1
 
-    def _insert_past(self, rule: Rule, spec: RuleSpec, row: Row) -> None:
+    def _insert_past(self, rule: Rule, spec: RuleSpec, row: Row) -> int:
+        """Insert the batches of a recording of a backfill, and return the greatest number that these may be."""
         recording_id, event = row["recording_id"], spec.when.event
         if event == "marker.added":
             markers = self._markers.list(recording_id)
-            self._insert_markers(rule, spec, row, ((each.key, each.label) for each in markers))
-        else:
-            self._insert_complete(rule, spec, row, self._languages(row), self._labels(row))
+            named = [(each.key, each.label) for each in markers]
+            return self._insert_markers(rule, spec, row, named, most=spec.max_clips)
+        self._insert_complete(rule, spec, row, self._languages(row), self._labels(row))
+        return 1
 
     def _set_backfill(self, rule_id: str, state: dict[str, Any]) -> None:
         self._change(rule_id, {"backfill": state, "backfilling": state["state"] == "running"})
@@ -313,9 +316,10 @@ class Rules:
             events = _at_once(events, len(rows))
             rules = [(rule, rule.spec) for rule in map(as_rule, rows)]
             self._match(rules, events)
-            self._match_markers(rules, events[-1])
-            self._set_cursor(events[-1]["seq"])
-            self._count(events)
+            done = events if self._match_markers(rules, events[-1]) else events[:-1]
+            if done:
+                self._set_cursor(done[-1]["seq"])
+                self._count(done)
             return len(events)
 
     def _match(self, rules: Sequence[tuple[Rule, RuleSpec]], events: Sequence[Row]) -> None:
@@ -356,30 +360,40 @@ class Rules:
             return
         self._insert_batch(rule, row, occasion, delay_ms=delay_ms)
 
-    def _match_markers(self, rules: Sequence[tuple[Rule, RuleSpec]], event: Row) -> None:
-        """Insert a batch for each rule and each marker of the event, up to the most clips of a recording."""
+    def _match_markers(self, rules: Sequence[tuple[Rule, RuleSpec]], event: Row) -> bool:
+        """Insert a batch for each rule and each marker of the event, up to the most clips of a recording.
+
+        Returns False after BATCHES_AT_ONCE of them: the next call continues.
+        """
         wanting = [(rule, spec) for rule, spec in rules if spec.when.event == "marker.added"]
         if event["type"] != "marker.added" or not wanting:
-            return
+            return True
         row = self._database.by_key(RecordingRow, event["recording_id"])
         stored = self._database.row(EventRow.select(EventRow.payload).where(EventRow.seq == event["seq"]))
         if row is None or stored is None:
-            return
-        recording = as_recording(row)
+            return True
+        recording, room = as_recording(row), BATCHES_AT_ONCE
         markers = [(each["key"], each["label"]) for each in json.loads(stored["payload"])["data"]["markers"]]
         for rule, spec in wanting:
             if event["seq"] > rule.since_seq and spec.when.matches(recording):
-                self._insert_markers(rule, spec, row, markers)
+                room -= self._insert_markers(rule, spec, row, markers, most=room)
+            if room == 0:
+                return False
+        return True
 
-    def _insert_markers(self, rule: Rule, spec: RuleSpec, row: Row, markers: Iterable[tuple[str, str]]) -> None:
-        """Insert a batch of each marker, given by key and label, up to the most clips of a recording."""
+    def _insert_markers(
+        self, rule: Rule, spec: RuleSpec, row: Row, markers: Iterable[tuple[str, str]], *, most: int
+    ) -> int:
+        """Insert a batch of each new marker, given by key and label, up to the most clips of a recording, and count."""
         subject = _subject_of_markers(row)
         this = (BatchRow.rule_id == rule.rule_id, BatchRow.subject == subject)
         known = {each["occasion"] for each in self._database.rows(BatchRow.select(BatchRow.occasion).where(*this))}
         named = [f"marker:{key}" for key, label in markers if contains_one(label, spec.ranges.labels)]
         new = [each for each in named if each not in known]
-        for occasion in new[: max(0, spec.max_clips - len(known))]:
+        wanted = new[: max(0, min(most, spec.max_clips - len(known)))]
+        for occasion in wanted:
             self._insert_batch(rule, row, occasion, subject=subject)
+        return len(wanted)
 
     def _insert_batch(
         self, rule: Rule, recording: Row, occasion: str, *, subject: str | None = None, delay_ms: int = 0
