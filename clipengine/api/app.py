@@ -146,6 +146,7 @@ def create_worker_app(engine: Engine) -> Starlette:
         exception_handlers={ClipEngineError: on_error, HTTPException: on_http_exception},
     )
     app.router.redirect_slashes = False
+    app.state.proxy_identities = ProxyIdentities(engine.settings.auth.proxy)
     return app
 
 

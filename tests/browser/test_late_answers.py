@@ -207,13 +207,15 @@ def test_save_that_ends_late_leaves_the_focus_where_it_is(
     server.client().recordings.update(recording.recording_id, name=recording.name, tags=[])
 
 
-def test_event_changes_only_its_row(browser: Any, server: RunningServer, clip: dict[str, Any]) -> None:
+def test_event_changes_only_its_row(
+    browser: Any, server: RunningServer, recording: Recording, clip: dict[str, Any]
+) -> None:
     model = clip | {"status": "processing", "step": "encoding", "result": None}
     working = [model | {"clip_id": f"clip_{at}", "label": f"row {at}"} for at in range(50)]
     with page_of(browser, server, expected="404") as page:
         page.route(_CLIPS, lambda route: _page(route, *working))
         page.goto(f"{server.url}/#/clips")
-        row(page, "row 49").wait_for()
+        row(page, "row 49").get_by_text(recording.name or "").wait_for()  # its name is loaded after the rows
         until(page, _OPEN)
         page.evaluate(
             "() => { window.changes = []; new MutationObserver((list) => window.changes.push(...list)).observe("
