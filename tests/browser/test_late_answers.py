@@ -203,7 +203,7 @@ def test_save_that_ends_late_leaves_the_focus_where_it_is(
             edited.get_by_role("button", name="More").click()
             page.get_by_role("menuitem", name="Rename").click()
             page.keyboard.type(f"{recording.name}\n")
-        assert page.evaluate("document.activeElement.getAttribute('aria-haspopup')") == "menu"  # it had the focus
+        until(page, "document.activeElement.getAttribute('aria-haspopup') === 'menu'")  # it had the focus
     server.client().recordings.update(recording.recording_id, name=recording.name, tags=[])
 
 
