@@ -316,10 +316,9 @@ class Rules:
             events = _at_once(events, len(rows))
             rules = [(rule, rule.spec) for rule in map(as_rule, rows)]
             self._match(rules, events)
-            done = events if self._match_markers(rules, events[-1]) else events[:-1]
-            if done:
-                self._set_cursor(done[-1]["seq"])
-                self._count(done)
+            if self._match_markers(rules, events[-1]):
+                self._set_cursor(events[-1]["seq"])
+                self._count(events)
             return len(events)
 
     def _match(self, rules: Sequence[tuple[Rule, RuleSpec]], events: Sequence[Row]) -> None:
@@ -497,13 +496,15 @@ def _hashed(of: Sequence[Any]) -> str:
 def _at_once(events: list[Row], rules: int) -> list[Row]:
     """Return the first events, of which so many rules make about BATCHES_AT_ONCE batches.
 
-    They end with the first one with markers, of which each rule may make many batches.
+    One with markers, of which each rule may make many batches, stands alone.
     """
     batches = 0
-    for number, each in enumerate(events, 1):
+    for number, each in enumerate(events):
+        if each["type"] == "marker.added":
+            return events[: max(1, number)]
         batches += rules if each["type"] in _TRIGGERS else 0
-        if each["type"] == "marker.added" or batches >= BATCHES_AT_ONCE:
-            return events[:number]
+        if batches >= BATCHES_AT_ONCE:
+            return events[: number + 1]
     return events
 
 
