@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from clipengine.client.errors import ApiError, NotClipengine, ServerUnreachable
-from clipengine.client.exchange import Request, retry_delay
+from clipengine.client.exchange import TEMPORARY_STATUSES, Request, retry_delay
 from clipengine.client.models import ClipData, Object, RecordingData
 from clipengine.client.transport import AsyncTransport, Transport
 
@@ -21,7 +21,6 @@ C = TypeVar("C", bound=ClipData)
 R = TypeVar("R", bound=RecordingData)
 
 _IDLE_TIMEOUT = 45  # seconds; the server sends at least a comment every 15 s
-_RETRYABLE_STATUSES = {429, 500, 502, 503, 504}
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class EventStream(Generic[C, R]):
     def retry_delay(self, error: ApiError | ServerUnreachable | None) -> float:
         """Return the seconds before the next connection. Raises the error if it is permanent or lasts too long."""
         if error is not None:
-            retryable = error.retryable if isinstance(error, ServerUnreachable) else error.status in _RETRYABLE_STATUSES
+            retryable = error.retryable if isinstance(error, ServerUnreachable) else error.status in TEMPORARY_STATUSES
             expired = self._patience is not None and time.monotonic() - self._last_received >= self._patience
             if expired or not retryable:
                 raise error

@@ -23,6 +23,7 @@ from clipengine.client.models import Object, format_time
 
 T = TypeVar("T")
 
+TEMPORARY_STATUSES = (429, 500, 502, 503, 504)  # too many requests, a restart, or a store that is unavailable
 _RETRY_DELAYS = (0.2, 0.6, 1.8, 5.0)  # seconds; the last one repeats
 _WRONG_PLACE = (401, 404, 405)  # to which the API adds a problem document
 _MAX_RETRY_AFTER = 30  # seconds; a longer Retry-After is not waited for

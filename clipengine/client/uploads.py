@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from clipengine.client.errors import ApiError, FileChanged, ServerUnreachable
-from clipengine.client.exchange import Api, Pause, Request, Steps, exchange, retry_delay, route
+from clipengine.client.exchange import TEMPORARY_STATUSES, Api, Pause, Request, Steps, exchange, retry_delay, route
 from clipengine.client.files import Progress, chunks_of
 from clipengine.objects.upload import UploadObject
 
 PATIENCE_SECONDS = 300.0
 _ONE_REQUEST_BYTES = 16 << 20  # what the server stores in one step
 _LAST_BYTE_SECONDS = 60  # in which the store assembles the object; after it, the offset is requested
-_TEMPORARY = (409, 423, 429, 500, 502, 503, 504)  # another request, a restart, or a store that is unavailable
+_TEMPORARY = (409, 423, *TEMPORARY_STATUSES)  # and while another request sends the same upload
 _VERSION = {"Tus-Resumable": "1.0.0"}
 
 
