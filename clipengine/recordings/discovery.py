@@ -24,7 +24,7 @@ _AGORA_VIDEO, _AGORA_AUDIO = "__uid_e_video.m3u8", "__uid_e_audio.m3u8"
 NAME_FIELDS = ("path", "folder", "file", "stem")
 _MAX_NAME_CHARACTERS = 200
 # The upload request registers its recording itself, under the id in the key.
-_UPLOAD_KEY = re.compile(r"(?:\A|/)recordings/rec_[0-9a-z]{26}/[^/]+\Z")
+_UPLOAD_KEY = re.compile(r"(?:\A|/)recordings/(rec_[0-9a-z]{26})/[^/]+\Z")
 # Of the segments of CMAF: init.mp4, init-video0.mp4, init_1.mp4, init2_0.mp4.
 _HEADER = re.compile(r"init[-_]?(video|audio|stream|v|a|s)?[-_]?\d*([-_]\d+)?\.mp4", re.IGNORECASE)
 # Wherever `storage.clip_key` puts it.
@@ -112,7 +112,13 @@ def file_name(url: str) -> str:
 
 def is_upload(key: str) -> bool:
     """Return True if the object was uploaded through the API, or fetched from a URL."""
-    return _UPLOAD_KEY.search(key) is not None
+    return id_of_upload(key) is not None
+
+
+def id_of_upload(key: str) -> str | None:
+    """Return the id of the recording in the key of an upload, see `upload_key`, or None for any other key."""
+    found = _UPLOAD_KEY.search(key)
+    return None if found is None else found[1]
 
 
 def check_name_rule(rule: str) -> str:

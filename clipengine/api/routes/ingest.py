@@ -31,6 +31,7 @@ from clipengine.ingest.sources import NAMES, enabled_sources
 from clipengine.ledger.fetches import Origin
 from clipengine.recordings.discovery import (
     clean_name,
+    id_of_upload,
     is_playlist,
     is_recording,
     is_upload,
@@ -176,9 +177,10 @@ class _Ingest:
 
     def _uploaded(self, arrival: Arrival) -> Recording | None:
         """Return the recording whose object the engine has stored itself, if the event has markers of it."""
-        for key in filter(is_upload, arrival.keys if arrival.markers else ()):
+        uploads = ((key, id) for key in arrival.keys if arrival.markers and (id := id_of_upload(key)))
+        for key, id in uploads:
             with suppress(RecordingNotFound):
-                recording = self._engine.ledger.recordings.get(key.split("/")[-2])
+                recording = self._engine.ledger.recordings.get(id)
                 if recording.bucket_path == key:
                     return recording
         return None
