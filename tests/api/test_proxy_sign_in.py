@@ -46,19 +46,18 @@ def test_first_visit_creates_the_user_and_a_session(page: httpx.Client, engine: 
     assert get(page, "/v1/me").status_code == 401  # a session comes first, so that it can be ended
     answer = get(page, "/session")
     shown = answer.json()
-    assert shown.pop("id") == shown["user_id"]
-    assert shown | {"user_id": ""} == {
+    assert shown | {"id": ""} == {
+        "id": "",
         "name": "Anna Łódź",
         "scopes": ["read", "write"],
-        "user_id": "",
         "role": "editor",
     }
     assert "HttpOnly" in answer.headers["set-cookie"]
     assert "SameSite=strict" in answer.headers["set-cookie"]
     assert get(page, "/session").headers.get("set-cookie") is None
     user = get(page, "/v1/me").json()["user"]
-    assert (user["user_id"], user["subject"], user["source"]) == (shown["user_id"], "anna", "proxy")
-    assert [each.user_id for each in engine.ledger.users.list(limit=9).data] == [shown["user_id"]]
+    assert (user["user_id"], user["subject"], user["source"]) == (shown["id"], "anna", "proxy")
+    assert [each.user_id for each in engine.ledger.users.list(limit=9).data] == [shown["id"]]
 
 
 def test_session_is_valid_only_with_the_headers_of_its_user(page: httpx.Client, engine: RecordedEngine) -> None:
@@ -169,7 +168,7 @@ def test_other_sites_neither_sign_in_nor_use_a_session(page: httpx.Client, engin
 def test_disabled_user_is_kept_out_and_a_deleted_one_is_new(
     page: httpx.Client, http: httpx.Client, engine: RecordedEngine
 ) -> None:
-    one = f"/v1/users/{get(page, '/session').json()['user_id']}"
+    one = f"/v1/users/{get(page, '/session').json()['id']}"
     assert http.patch(one, json={"disabled": True}).is_success
     assert get(page, "/v1/me").status_code == 401
     assert get(page, "/session").status_code == 403
@@ -178,7 +177,7 @@ def test_disabled_user_is_kept_out_and_a_deleted_one_is_new(
     assert get(page, "/session").status_code == 200
     assert http.delete(one).status_code == 204
     assert get(page, "/v1/me").status_code == 401
-    assert get(page, "/session").json()["user_id"] not in one
+    assert get(page, "/session").json()["id"] not in one
 
 
 @pytest.mark.parametrize("how", ["disabled", "session ended", "deleted"])
@@ -186,7 +185,7 @@ def test_open_event_stream_ends_with_the_right_to_read(
     page: httpx.Client, http: httpx.Client, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "RIGHTS_SECONDS", 0.2)
-    user_id = get(page, "/session").json()["user_id"]
+    user_id = get(page, "/session").json()["id"]
     (session,) = get(page, "/v1/sessions").json()["data"]
     with page.stream("GET", "/v1/events", headers=headers()) as stream:
         lines = stream.iter_lines()

@@ -293,7 +293,6 @@ def test_sessions_are_listed_for_their_user_and_ended_by_an_operator(
             "id": editor.user.user_id,
             "name": "Editor",
             "scopes": ["read", "write"],
-            "user_id": editor.user.user_id,
             "role": "editor",
         }
         listed = [each["session_id"] for each in editor.http.get("/v1/sessions").json()["data"]]

@@ -146,6 +146,5 @@ class _Sessions:
 
 def _shown(caller: Principal) -> dict[str, Any]:
     """Return the caller for the page. A role is only shown to users."""
-    shown: dict[str, Any] = {"id": caller.id, "name": caller.name, "scopes": list(caller.scopes)}
-    user = caller.user
-    return shown if user is None else {**shown, "user_id": user.user_id, "role": user.role}
+    role = {} if caller.user is None else {"role": caller.user.role}
+    return {"id": caller.id, "name": caller.name, "scopes": list(caller.scopes), **role}

@@ -15,4 +15,4 @@ export const mayWrite = () => caller.scopes.includes("write");
  *
  * @param {{created_by: string | null}} object
  */
-export const mayDelete = (object) => mayWrite() && (caller.role !== "editor" || object.created_by === caller.user_id);
+export const mayDelete = (object) => mayWrite() && (caller.role !== "editor" || object.created_by === caller.id);

@@ -42,7 +42,7 @@ declare global {
         : undefined
       : undefined;
 
-  type Session = { id: string; name: string; scopes: Scope[]; user_id?: string; role?: Role };
+  type Session = { id: string; name: string; scopes: Scope[]; role?: Role };
   type Role = Schemas["UserObject"]["role"];
   type Scope = Schemas["CreateKey"]["scopes"] extends (infer S)[] | undefined ? S : never;
 
