@@ -1,8 +1,9 @@
 // Files that are chosen or dropped, also those of folders.
 
+import {ApiError} from "./api.js";
 import {h} from "./dom.js";
 import {plural, t} from "./texts.js";
-import {toast} from "./toasts.js";
+import {asyncHandler, toast} from "./toasts.js";
 
 const ENDINGS = ["mkv", "ts", "m2ts", "mts", "mxf", "flv", "ivf"]; // of media for which browsers have no type
 const ACCEPTED = ["video/*", "audio/*", ...ENDINGS.map((ending) => `.${ending}`)].join(",");
@@ -10,6 +11,15 @@ const MOST_FILES = 1000; // of folders
 const MOST_ENTRIES = 20_000; // files and folders that are looked at
 
 /** @typedef {(files: File[]) => void} TakesFiles */
+
+/**
+ * Return what `read` resolves with. A file or a folder that can no longer be read is an error with its remedy.
+ *
+ * @template T
+ * @param {(resolve: (value: T) => void, reject: () => void) => void} read
+ * @returns {Promise<T>}
+ */
+const readable = (read) => new Promise((resolve, reject) => read(resolve, () => reject(new ApiError(400, {code: "file_unreadable"}))));
 
 /** @param {File} file */
 export const isMedia = ({name, type}) => /^(?:video|audio)\//.test(type) || ENDINGS.includes(name.slice(name.lastIndexOf(".") + 1).toLowerCase());
@@ -67,7 +77,7 @@ async function filesOf({items, files}) {
  * @param {FileSystemEntry} entry
  * @returns {Promise<File>}
  */
-const fileOf = (entry) => new Promise((resolve, reject) => /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject));
+const fileOf = (entry) => readable((resolve, reject) => /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject));
 
 /**
  * Return the files of folders, in the order of their names.
@@ -98,7 +108,7 @@ async function entriesOf(folder, most) {
   const found = [];
   while (found.length < most) {
     /** @type {FileSystemEntry[]} a browser returns at most some at a time */
-    const next = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    const next = await readable((resolve, reject) => reader.readEntries(resolve, reject));
     if (!next.length) break;
     found.push(...next);
   }
@@ -144,14 +154,19 @@ export function acceptDrops(signal, onfiles) {
   const leave = (event) => {
     if (!event.relatedTarget) frame.hidden = true;
   };
+  /** @param {DataTransfer} transfer */
+  const take = async (transfer) => {
+    const files = await filesOf(transfer);
+    const rest = takers.reduce((left, taker) => (left.length ? taker.take(left) : left), files);
+    if (rest.length) onfiles(rest);
+  };
   /** @param {DragEvent} event */
-  const drop = async (event) => {
-    if (!event.dataTransfer || !hasFiles(event)) return;
+  const drop = (event) => {
+    const {dataTransfer} = event;
+    if (!dataTransfer || !hasFiles(event)) return;
     event.preventDefault();
     frame.hidden = true;
-    const files = await filesOf(event.dataTransfer);
-    const rest = takers.reduce((left, {take}) => (left.length ? take(left) : left), files);
-    if (rest.length) onfiles(rest);
+    asyncHandler(() => take(dataTransfer))(event);
   };
   document.addEventListener("dragover", over, {signal});
   document.addEventListener("dragleave", leave, {signal});
