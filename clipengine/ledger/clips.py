@@ -307,7 +307,7 @@ class Clips:
         return [as_clip(row) for row in self._database.rows(found)]
 
     def has_of_others(self, recording_id: str, created_by: str) -> bool:
-        """Return True if a clip of the recording was created by anybody else."""
+        """Return True if another principal has created a clip of the recording."""
         others = ClipRow.created_by.is_null() | (ClipRow.created_by != created_by)
         query = ClipRow.select(ClipRow.clip_id).where(ClipRow.recording_id == recording_id, others)
         return self._database.row(query.limit(1)) is not None

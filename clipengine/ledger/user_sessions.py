@@ -94,6 +94,7 @@ class UserSessions:
         return {row["session_id"] for row in rows}
 
     def end(self, session_id: str) -> None:
+        """End a session, if it exists."""
         self._database.change(UserSessionRow.delete().where(UserSessionRow.session_id == session_id))
 
 

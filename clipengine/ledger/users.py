@@ -69,6 +69,7 @@ class Users:
         return found
 
     def find(self, user_id: str) -> User | None:
+        """Return a user, or None."""
         row = self._database.by_key(UserRow, user_id)
         return None if row is None else _user(row)
 

@@ -15,7 +15,7 @@ def of_clip(ledger: Ledger, ids: Ids) -> str | None:
 
 
 def of_recording(ledger: Ledger, ids: Ids) -> str | None:
-    """Return the owner of a recording, or nobody if clips of others would be deleted with it."""
+    """Return the owner of a recording, or None if another principal has created one of its clips."""
     recording = ledger.recordings.get(ids["recording_id"])
     owner = recording.created_by
     return None if owner and ledger.clips.has_of_others(recording.recording_id, owner) else owner

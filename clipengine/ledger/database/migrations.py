@@ -715,7 +715,7 @@ def migration_59(database: Database) -> None:
 
 
 def migration_60(database: Database) -> None:
-    """Move the clip of which a clip is a variant to a column, so that lists can be filtered by it."""
+    """Add the clip of which a clip is a variant, by which lists can be filtered."""
     database.run("ALTER TABLE clips ADD COLUMN variant_of TEXT")
     database.run("CREATE INDEX clips_variants ON clips (variant_of, created_at, clip_id) WHERE variant_of IS NOT NULL")
 

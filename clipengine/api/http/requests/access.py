@@ -19,7 +19,7 @@ class CreateKey(Body):
         default=["read", "write"], description="Scopes of the key. `admin` is only given if it is listed."
     )
     user_id: Filter | None = Field(
-        default=None, description="User to whom the key belongs, and whose role limits its scopes. Default: nobody."
+        default=None, description="Owner, whose role limits the scopes. Default: the key belongs to the installation."
     )
 
 
