@@ -18,7 +18,7 @@ from tests.support.page import opened, until, wait_for
 from tests.support.ports import free_port
 from tests.support.server import RunningServer, running_server
 
-BYTES_PER_SECOND = 20_000  # so few that each action comes before the end
+BYTES_PER_SECOND = 10_000  # the whole file would take 150 s: each action comes before the end
 
 
 def slow_down(page: Any) -> Callable[[], None]:

@@ -21,7 +21,7 @@ from clipengine.client import (
     ServerUnreachable,
     WaitTimeout,
 )
-from tests.support.receiver import Answer, Receiver, redirect
+from tests.support.receiver import Answer, Receiver, json_answer, redirect
 
 CLIP = {
     "clip_id": "clip_1",
@@ -61,10 +61,6 @@ DONE = CLIP | {
 }
 
 
-def answer(body: object, status: int = 200) -> Answer:
-    return Answer(status, {"Content-Type": "application/json"}, json.dumps(body).encode())
-
-
 @pytest.fixture
 def server() -> Iterator[Receiver]:
     with Receiver() as receiver:
@@ -78,7 +74,7 @@ def client(server: Receiver) -> Iterator[Client]:
 
 
 def test_creating_a_clip_sends_the_documented_request(server: Receiver, client: Client) -> None:
-    server.script(answer(CLIP, 202))
+    server.script(json_answer(CLIP, 202))
     clip = client.clips.create("rec_1", "key-moment", 5.0, 12.5)
     (request,) = server.wait_for(1)
     assert (request.method, request.path) == ("POST", "/v1/recordings/rec_1/clips")
@@ -89,7 +85,11 @@ def test_creating_a_clip_sends_the_documented_request(server: Receiver, client: 
 
 
 def test_batches_and_changes_send_the_documented_requests(server: Receiver, client: Client) -> None:
-    server.script(answer({"data": [CLIP]}, 202), answer(CLIP), answer({"deleted": ["clip_1"], "not_found": ["clip_2"]}))
+    server.script(
+        json_answer({"data": [CLIP]}, 202),
+        json_answer(CLIP),
+        json_answer({"deleted": ["clip_1"], "not_found": ["clip_2"]}),
+    )
     item = {"recording_id": "rec_1", "label": "x", "start_seconds": 1, "end_seconds": 2}
     assert [clip.clip_id for clip in client.clips.create_many([item])] == ["clip_1"]
     assert client.clips.update("clip_1", label="y", metadata={"a": None}).clip_id == "clip_1"
@@ -103,7 +103,7 @@ def test_batches_and_changes_send_the_documented_requests(server: Receiver, clie
 
 
 def test_filters_of_lists_are_sent_as_parameters(server: Receiver, client: Client) -> None:
-    server.script(answer({"data": [], "next_cursor": None}), answer({"data": [], "next_cursor": None}))
+    server.script(json_answer({"data": [], "next_cursor": None}), json_answer({"data": [], "next_cursor": None}))
     options: dict[str, Any] = {"q": "a b", "tags": ["x", "y"], "metadata": {"k.1": "v"}, "sort": "-size"}
     client.clips.list(**options)
     client.recordings.list(**options)
@@ -112,7 +112,7 @@ def test_filters_of_lists_are_sent_as_parameters(server: Receiver, client: Clien
 
 
 def test_unknown_keys_are_ignored(server: Receiver, client: Client) -> None:
-    server.script(answer(DONE))
+    server.script(json_answer(DONE))
     clip = client.clips.get("clip_1")
     assert clip.ended
     assert clip.result is not None
@@ -120,7 +120,7 @@ def test_unknown_keys_are_ignored(server: Receiver, client: Client) -> None:
 
 
 def test_optional_fields_are_sent_only_if_given(server: Receiver, client: Client) -> None:
-    server.script(answer(CLIP, 202))
+    server.script(json_answer(CLIP, 202))
     options = {"profile": "small", "metadata": {"a": "b"}, "priority": 0, "poster": False}
     client.clips.create("rec_1", "x", 1, 2, **options)  # type: ignore[arg-type]
     (request,) = server.wait_for(1)
@@ -128,7 +128,7 @@ def test_optional_fields_are_sent_only_if_given(server: Receiver, client: Client
 
 
 def test_create_is_retried_with_the_same_idempotency_key(server: Receiver, client: Client) -> None:
-    server.script(Answer(hang_up=True), Answer(hang_up=True), answer(CLIP, 202))
+    server.script(Answer(hang_up=True), Answer(hang_up=True), json_answer(CLIP, 202))
     assert client.clips.create("rec_1", "x", 1, 2).clip_id == "clip_1"
     requests = server.wait_for(3)
     assert len({request.headers["idempotency-key"] for request in requests}) == 1
@@ -136,7 +136,7 @@ def test_create_is_retried_with_the_same_idempotency_key(server: Receiver, clien
 
 
 def test_each_create_has_its_own_idempotency_key_unless_given(server: Receiver, client: Client) -> None:
-    server.script(*[answer(CLIP, 202)] * 3)
+    server.script(*[json_answer(CLIP, 202)] * 3)
     client.clips.create("rec_1", "x", 1, 2)
     client.clips.create("rec_1", "x", 1, 2)
     client.clips.create("rec_1", "x", 1, 2, idempotency_key="mine")
@@ -163,7 +163,7 @@ def test_requests_without_a_key_are_not_retried(server: Receiver, client: Client
 
 
 def test_error_without_retry_after_is_not_retried(server: Receiver, client: Client) -> None:
-    server.script(answer({"detail": "Queue full", "code": "queue_full"}, 503))
+    server.script(json_answer({"detail": "Queue full", "code": "queue_full"}, 503))
     with pytest.raises(ApiError) as caught:
         client.clips.create("rec_1", "x", 1, 2)
     assert (caught.value.status, caught.value.code, caught.value.detail) == (503, "queue_full", "Queue full")
@@ -172,7 +172,7 @@ def test_error_without_retry_after_is_not_retried(server: Receiver, client: Clie
 
 def test_error_with_retry_after_is_retried(server: Receiver, client: Client) -> None:
     busy = Answer(503, {"Retry-After": "0"}, b'{"detail": "Queue full", "code": "queue_full"}')
-    server.script(busy, busy, answer(CLIP, 202))
+    server.script(busy, busy, json_answer(CLIP, 202))
     assert client.clips.create("rec_1", "x", 1, 2).clip_id == "clip_1"
     assert len({request.headers["idempotency-key"] for request in server.wait_for(3)}) == 1
     server.script(Answer(503, {"Retry-After": "3600"}, busy.body))
@@ -205,7 +205,7 @@ def test_redirect_of_an_api_call_is_an_error(server: Receiver, client: Client) -
 
 
 def test_ids_are_escaped_in_paths(server: Receiver, client: Client) -> None:
-    server.script(answer(CLIP))
+    server.script(json_answer(CLIP))
     client.clips.get("../webhooks?x=1#y")
     assert server.wait_for(1)[0].path == "/v1/clips/..%2Fwebhooks%3Fx%3D1%23y"
 
@@ -213,8 +213,8 @@ def test_ids_are_escaped_in_paths(server: Receiver, client: Client) -> None:
 def test_each_fetches_all_pages(server: Receiver, client: Client) -> None:
     second = CLIP | {"clip_id": "clip_2"}
     server.script(
-        answer({"data": [CLIP], "has_more": True, "next_cursor": "abc"}),
-        answer({"data": [second], "has_more": False, "next_cursor": None}),
+        json_answer({"data": [CLIP], "has_more": True, "next_cursor": "abc"}),
+        json_answer({"data": [second], "has_more": False, "next_cursor": None}),
     )
     assert [clip.clip_id for clip in client.clips.each(status="processing")] == ["clip_1", "clip_2"]
     assert [request.path for request in server.requests] == [
@@ -224,7 +224,7 @@ def test_each_fetches_all_pages(server: Receiver, client: Client) -> None:
 
 
 def test_wait_returns_when_the_clip_has_ended(server: Receiver, client: Client) -> None:
-    server.script(answer(CLIP), answer(CLIP), answer(DONE))
+    server.script(json_answer(CLIP), json_answer(CLIP), json_answer(DONE))
     seen: list[float] = []
     clip = client.clips.wait("clip_1", on_progress=lambda clip: seen.append(clip.progress))
     assert clip.status == "complete"
@@ -232,7 +232,7 @@ def test_wait_returns_when_the_clip_has_ended(server: Receiver, client: Client) 
 
 
 def test_wait_raises_after_its_timeout(server: Receiver, client: Client) -> None:
-    server.answer = lambda request: answer(CLIP)
+    server.answer = lambda request: json_answer(CLIP)
     with pytest.raises(WaitTimeout):
         client.clips.wait("clip_1", timeout=0.05)
 
@@ -270,14 +270,14 @@ def test_proxy_of_the_environment_is_not_used_for_loopback(server: Receiver, mon
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    server.script(answer(CLIP))
+    server.script(json_answer(CLIP))
     with Client(f"http://{server.host}:{server.port}") as client:
         assert client.clips.get("clip_1").clip_id == "clip_1"
 
 
 def test_raise_for_error_raises_for_a_failed_clip(server: Receiver, client: Client) -> None:
     error = {"code": "disk_full", "message": "No space", "hint": "Free some.", "retryable": True}
-    server.script(answer(CLIP, 202), answer(CLIP | {"status": "failed", "error": error}))
+    server.script(json_answer(CLIP, 202), json_answer(CLIP | {"status": "failed", "error": error}))
     clip = client.clips.create("rec_1", "x", 1, 2).wait()
     with pytest.raises(JobFailed) as caught:
         clip.raise_for_error()
@@ -300,16 +300,21 @@ def test_async_client_behaves_like_the_blocking_client(server: Receiver, tmp_pat
     async def work() -> None:
         async with AsyncClient(f"http://{server.host}:{server.port}", "relay_live_x", timeout=300) as client:
             recording = {"recording_id": "rec_1", "status": "processing"}
-            complete = answer(recording | {"status": "complete"})
-            server.script(answer(UPLOAD | {"recording_id": "rec_1"}, 201), answer(recording), complete)
+            complete = json_answer(recording | {"status": "complete"})
+            server.script(json_answer(UPLOAD | {"recording_id": "rec_1"}, 201), json_answer(recording), complete)
             assert (await (await client.recordings.upload(film)).wait()).status == "complete"
             assert server.requests[0].body == film.read_bytes()
 
-            server.script(Answer(hang_up=True), answer(CLIP, 202), answer(DONE), Answer(200, body=b"whole clip"))
+            server.script(
+                Answer(hang_up=True), json_answer(CLIP, 202), json_answer(DONE), Answer(200, body=b"whole clip")
+            )
             clip = await (await client.clips.create("rec_1", "x", 1, 2)).wait()
             assert await clip.download(tmp_path / "clip.mp4") == 10
 
-            pages = [answer({"data": [CLIP], "next_cursor": "abc"}), answer({"data": [DONE], "next_cursor": None})]
+            pages = [
+                json_answer({"data": [CLIP], "next_cursor": "abc"}),
+                json_answer({"data": [DONE], "next_cursor": None}),
+            ]
             server.script(*pages)
             assert [each.status async for each in client.clips.each()] == ["processing", "complete"]
 

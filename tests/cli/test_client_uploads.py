@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from clipengine.client import ApiError, Client, FileChanged, ServerUnreachable
-from tests.support.receiver import Answer, Receiver
+from tests.support.receiver import Answer, Receiver, json_answer
 from tests.support.server import run_command
 
 UPLOAD = {"upload_id": "upl_1", "offset": 0, "size_bytes": 0, "created_at": "", "expires_at": ""}
@@ -21,16 +20,12 @@ RECORDING = {"recording_id": "rec_1", "status": "processing"}
 LARGE = 17 << 20  # more than what is sent with the first request
 
 
-def answer(body: object, status: int = 200) -> Answer:
-    return Answer(status, {"Content-Type": "application/json"}, json.dumps(body).encode())
-
-
 def problem(status: int, code: str) -> Answer:
-    return answer({"code": code, "detail": code, "hint": ""}, status)
+    return json_answer({"code": code, "detail": code, "hint": ""}, status)
 
 
 def begun(offset: int = 0, recording_id: str | None = None) -> Answer:
-    return answer(UPLOAD | {"offset": offset, "recording_id": recording_id}, 201)
+    return json_answer(UPLOAD | {"offset": offset, "recording_id": recording_id}, 201)
 
 
 REGISTERED = Answer(204, {"Upload-Recording": "rec_1"})
@@ -64,7 +59,7 @@ def test_small_file_is_sent_with_the_request_that_begins_its_upload(
     server: Receiver, client: Client, film: Path
 ) -> None:
     moves: list[tuple[int, int | None]] = []
-    server.script(begun(recording_id="rec_1"), answer(RECORDING))
+    server.script(begun(recording_id="rec_1"), json_answer(RECORDING))
     made = client.recordings.upload(film, tags=["a"], on_progress=lambda *move: moves.append(move))
     assert made.recording_id == "rec_1"
     sent, fetched = server.wait_for(2)
@@ -77,7 +72,9 @@ def test_small_file_is_sent_with_the_request_that_begins_its_upload(
 
 def test_interrupted_upload_continues_at_the_stored_offset(server: Receiver, client: Client, film: Path) -> None:
     server.script(Answer(hang_up=True), begun(1_000_000), problem(423, "upload_locked"))
-    server.script(answer(UPLOAD | {"offset": 2_000_000}), Answer(204), begun(3_000_000, "rec_1"), answer(RECORDING))
+    server.script(
+        json_answer(UPLOAD | {"offset": 2_000_000}), Answer(204), begun(3_000_000, "rec_1"), json_answer(RECORDING)
+    )
     assert client.recordings.upload(film).recording_id == "rec_1"
     first, again, locked, asked, rest, last, _ = server.wait_for(7)
     assert first.headers["idempotency-key"] == again.headers["idempotency-key"]
@@ -91,7 +88,7 @@ def test_interrupted_upload_continues_at_the_stored_offset(server: Receiver, cli
 def test_open_file_is_sent_from_its_position(server: Receiver, client: Client) -> None:
     file = io.BytesIO(b"head" + bytes(LARGE))
     file.seek(4)
-    server.script(begun(), REGISTERED, answer(RECORDING))
+    server.script(begun(), REGISTERED, json_answer(RECORDING))
     client.recordings.upload(file, name="a.mp4", idempotency_key="mine")
     begin, sent, _ = server.wait_for(3)
     assert (begin.body, begin.headers["upload-length"], begin.headers["idempotency-key"]) == (b"", str(LARGE), "mine")
@@ -133,7 +130,7 @@ def test_file_that_changes_is_not_registered(server: Receiver, client: Client, f
 
 
 def test_server_without_uploads_that_resume_gets_one_request(server: Receiver, client: Client, film: Path) -> None:
-    server.script(problem(404, "not_found"), answer(RECORDING, 202))
+    server.script(problem(404, "not_found"), json_answer(RECORDING, 202))
     assert client.recordings.upload(film).recording_id == "rec_1"
     _, put = server.wait_for(2)
     assert (put.method, put.path) == ("PUT", "/v1/recordings/upload?name=b%C3%B6se+%26+gut.mp4")
@@ -154,11 +151,11 @@ def test_new_start_of_the_command_continues_the_upload(server: Receiver, film: P
     failed = upload(server, film)
     assert failed.returncode == 1
     assert "Run the same command again to continue it." in failed.stderr
-    server.script(begun(1_000_000), REGISTERED, answer(RECORDING))
+    server.script(begun(1_000_000), REGISTERED, json_answer(RECORDING))
     assert upload(server, film).returncode == 0
     first, second = keys(server)
     assert first == second
-    server.script(begun(3_000_000, "rec_2"), answer(RECORDING))
+    server.script(begun(3_000_000, "rec_2"), json_answer(RECORDING))
     assert upload(server, film).returncode == 0
     assert keys(server)[2] != first  # the first upload is complete
 
@@ -184,7 +181,7 @@ def test_upload_of_another_file_server_key_or_name_is_another_one(server: Receiv
 def test_expired_upload_begins_again(server: Receiver, film: Path) -> None:
     server.script(problem(507, "disk_full"))
     upload(server, film)
-    server.script(problem(404, "upload_not_found"), begun(3_000_000, "rec_1"), answer(RECORDING))
+    server.script(problem(404, "upload_not_found"), begun(3_000_000, "rec_1"), json_answer(RECORDING))
     done = upload(server, film)
     assert done.returncode == 0, done.stderr
     first, expired, again = keys(server)

@@ -160,7 +160,7 @@ def test_upload_continues_when_the_store_is_available_again(tmp_path: Path, s3: 
             with ThreadPoolExecutor(1) as pool:
                 upload = pool.submit(client.recordings.upload, film)
                 for _ in range(8):  # the engine repeats a request a few times
-                    refused.acquire()
+                    assert refused.acquire(timeout=300)
                 store.clear()
                 made = upload.result(300)
             answer = s3.client.get_object(bucket, made.bucket_path)

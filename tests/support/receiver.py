@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import socketserver
 import ssl
 import threading
@@ -60,6 +61,10 @@ class Answer:
 
 def redirect(location: str, status: int = 302) -> Answer:
     return Answer(status, {"Location": location})
+
+
+def json_answer(body: object, status: int = 200) -> Answer:
+    return Answer(status, {"Content-Type": "application/json"}, json.dumps(body).encode())
 
 
 def gzip_bomb() -> Answer:

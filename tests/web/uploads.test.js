@@ -1,7 +1,7 @@
 // Uploads of the page against a server of this process, where a browser cannot be made to do the same each time.
 
 import assert from "node:assert/strict";
-import {describe, mock, test} from "node:test";
+import {afterEach, beforeEach, describe, mock, test} from "node:test";
 import {crc32} from "../../clipengine/web/store/file_print.js";
 import {Uploads} from "../../clipengine/web/store/uploads.js";
 
@@ -116,6 +116,10 @@ test("the checksum is CRC-32", () => {
 });
 
 describe("uploads", () => {
+  // No wait ends by itself: a step is seen however long this process stands still.
+  beforeEach(() => mock.timers.enable({apis: ["setTimeout"]}));
+  afterEach(() => mock.timers.reset());
+
   test("two are sent at a time, and the next one when one ends or is paused", async () => {
     const server = new Server();
     const uploads = new Browser(server).open();
@@ -178,6 +182,7 @@ describe("uploads", () => {
   });
 
   test("two tabs that begin with the same file at once send it once", async () => {
+    mock.timers.reset(); // the tab that comes second asks again after a while
     const server = new Server();
     const browser = new Browser(server);
     const tabs = [browser.open(), browser.open()];
@@ -194,23 +199,18 @@ describe("uploads", () => {
   });
 
   test("a tab that no longer reports is taken over", async () => {
-    mock.timers.enable({apis: ["setTimeout"]});
-    try {
-      const server = new Server();
-      const browser = new Browser(server);
-      const [first, second] = [browser.open(), browser.open()];
-      first.add([fileOf("a")]);
-      await reach(first, ["a sending"], server, 1);
-      await reach(second, ["a elsewhere"], server, 1);
-      second.add([fileOf("a")]);
-      await reach(second, ["a elsewhere"], server, 1);
-      browser.tabs.length = 0;
-      first.close(); // it has crashed: the second one does not hear of it
-      mock.timers.tick(30_000);
-      await reach(second, ["a sending"], server, 2);
-    } finally {
-      mock.timers.reset();
-    }
+    const server = new Server();
+    const browser = new Browser(server);
+    const [first, second] = [browser.open(), browser.open()];
+    first.add([fileOf("a")]);
+    await reach(first, ["a sending"], server, 1);
+    await reach(second, ["a elsewhere"], server, 1);
+    second.add([fileOf("a")]);
+    await reach(second, ["a elsewhere"], server, 1);
+    browser.tabs.length = 0;
+    first.close(); // it has crashed: the second one does not hear of it
+    mock.timers.tick(30_000);
+    await reach(second, ["a sending"], server, 2);
   });
 
   test("uploads of another key are not shown", async () => {
