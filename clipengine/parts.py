@@ -18,6 +18,7 @@ from clipengine.stores.base import Store
 from clipengine.webhooks.send import Sender
 from clipengine.work.children.header_cache import HeaderCache
 from clipengine.work.children.pool import ChildPool
+from clipengine.work.children.priority import MAX_NICE
 from clipengine.work.jobs.deliveries import Courier
 from clipengine.work.jobs.disk_reservation import DiskReservation
 from clipengine.work.jobs.fetches import Fetcher
@@ -35,7 +36,7 @@ from clipengine.work.upkeep.watch import Watch
 from clipengine.work.worker import JobContext
 
 _MAX_WARM_ENCODERS = 4  # each uses memory for its libraries
-_PREVIEW_NICE, _MAX_NICE = 5, 19  # previews: added to the nice value of clips
+_PREVIEW_NICE = 5  # previews: added to the nice value of clips
 _FOLDER_SECONDS, _S3_SECONDS = 1, 30  # between two health checks of the store
 
 
@@ -55,7 +56,7 @@ class Pools:
 
 def build_pools(encoding: Encoding, *, on_loss: Callable[[str], None]) -> Pools:
     """Return the pools, which share a cache of headers. `on_loss` gets the cause of each lost child of clips."""
-    header_cache, preview_nice = HeaderCache(), min(encoding.nice + _PREVIEW_NICE, _MAX_NICE)
+    header_cache, preview_nice = HeaderCache(), min(encoding.nice + _PREVIEW_NICE, MAX_NICE)
     return Pools(
         clips=ChildPool(
             nice=encoding.nice,
@@ -68,7 +69,7 @@ def build_pools(encoding: Encoding, *, on_loss: Callable[[str], None]) -> Pools:
         previews=ChildPool(nice=preview_nice, sandbox=encoding.sandbox, header_cache=header_cache),
         documents=ChildPool(sandbox=encoding.sandbox, ahead=0),
         speech=ChildPool(
-            nice=min(2 * encoding.nice, _MAX_NICE), sandbox=encoding.sandbox, ahead=0, header_cache=header_cache
+            nice=min(2 * encoding.nice, MAX_NICE), sandbox=encoding.sandbox, ahead=0, header_cache=header_cache
         ),
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from clipengine import parts
+from clipengine.clips.plan.read_jobs import FRAME, PROXY
 from clipengine.documents import read_here
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
@@ -81,6 +82,16 @@ def test_children_of_previews_and_speech_have_a_lower_priority_than_children_of_
             found.append(os.getpriority(os.PRIO_PROCESS, child._process.pid))
     own = os.getpriority(os.PRIO_PROCESS, 0)  # no child has a higher priority than the tests
     assert found == [max(own, each) for each in (4, 9, 8)]
+
+
+def test_children_of_proxies_have_a_lower_priority_than_children_of_frames(settings: Settings) -> None:
+    found = []
+    with closing(ChildPool(nice=4, ahead=0)) as pool, closing(pool.take()) as child:
+        for kind in (FRAME, PROXY, PROXY):
+            child.add_nice(kind.nice)
+            found.append(os.getpriority(os.PRIO_PROCESS, child._process.pid))
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert found == [max(own, each) for each in (4, 8, 8)]
 
 
 def test_watch_registers_the_objects_of_its_prefixes(settings: Settings, ledger: Ledger, store: Store) -> None:

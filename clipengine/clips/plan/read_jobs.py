@@ -20,19 +20,21 @@ class ReadJob(NamedTuple):
     lanes: int
     function: str
     program: Literal["maker", "burner"] = "maker"
+    nice: int = 0  # added to the nice value of previews
 
 
 # Frames, times, plans, moments near cuts and jumps do not share lanes with the other kinds: they are short, and a user
-# who steps through a recording waits for each of them.
+# who steps through a recording waits for each of them. The other kinds leave them the CPU.
+_LONG = 4
 FRAME = ReadJob("frame", 60, 2, "previews.frame:read_frame")
 TIMES = ReadJob("times", 120, 1, "previews.frame_times:read_times")
-FILMSTRIP = ReadJob("filmstrip", 300, 2, "previews.frame:read_filmstrip")
-WAVEFORM = ReadJob("waveform", 900, 2, "previews.waveform:read_waveform")
+FILMSTRIP = ReadJob("filmstrip", 300, 2, "previews.frame:read_filmstrip", nice=_LONG)
+WAVEFORM = ReadJob("waveform", 900, 2, "previews.waveform:read_waveform", nice=_LONG)
 PLAN = ReadJob("plan", 120, 1, "previews.clip_plan:read_plan")
 MOMENTS = ReadJob("moments", 120, 1, "snap:read_moments")
-SILENCES = ReadJob("silences", 900, 1, "snap:read_silences")
+SILENCES = ReadJob("silences", 900, 1, "snap:read_silences", nice=_LONG)
 JUMP = ReadJob("jump", 300, 2, "snap:read_jump")
-PROXY = ReadJob("proxy", 120, 2, "previews.proxy:read_segment")
+PROXY = ReadJob("proxy", 120, 2, "previews.proxy:read_segment", nice=_LONG)
 SPEECH = ReadJob("speech", 3600, 1, "audio.speech:read_speech")  # of transcriptions, which have their own queue
 CAPTIONS = ReadJob("captions", 120, 1, "previews.captions:read_captions", "burner")
 READ_JOBS = (FRAME, TIMES, FILMSTRIP, WAVEFORM, PLAN, MOMENTS, SILENCES, JUMP, PROXY, SPEECH, CAPTIONS)

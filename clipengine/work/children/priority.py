@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+MAX_NICE = 19
 _OOM_SCORE_ADJUST = 500  # of at most 1000, in thousandths of the memory of the machine; see proc(5)
 
 

@@ -49,7 +49,7 @@ from clipengine.work.children.messages import (
     Result,
     parse_message,
 )
-from clipengine.work.children.priority import lower_priority, prefer_as_oom_victim
+from clipengine.work.children.priority import MAX_NICE, lower_priority, prefer_as_oom_victim
 from clipengine.work.children.range_server import RangeServer
 from clipengine.work.children.stderr_tail import StderrTail
 
@@ -104,6 +104,7 @@ class Child:
         child_control.close()
         child_ranges.close()
         self._stderr.close_child_end()
+        self._nice = nice
         lower_priority(self._process.pid, nice)
         prefer_as_oom_victim(self._process.pid)
         control.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SEND_SECONDS, 0))
@@ -130,6 +131,11 @@ class Child:
     def cpu_seconds(self) -> float:
         """CPU time so far, which the limits of all its jobs count."""
         return cpu_seconds(self._process.pid)
+
+    def add_nice(self, nice: int) -> None:
+        """Lower the CPU priority below that at the start, for the rest of its life."""
+        if nice:
+            lower_priority(self._process.pid, min(self._nice + nice, MAX_NICE))
 
     def wait_until_ready(self) -> tuple[Layer, ...]:
         """Wait until the sandbox is in place, and return its layers."""

@@ -204,6 +204,7 @@ class Previews:
                 ) as lent,
             ):
                 child, reader = lent
+                child.add_nice(preview.kind.nice)
                 _, made = child.run(job, reader, watch=lambda message: check(), keep=True)
         except Timeout as error:
             raise Busy(f"This {preview.kind.name} takes too long to make now", retry_after=60) from error
