@@ -110,7 +110,13 @@ class Engine:
         self.suggester = build_suggester(settings)
         self.rule_clips = RuleClips(ledger, settings, bodies)
         self.upload_receiver = UploadReceiver(
-            ledger, store, self.previews.copies, settings.limits, self._faults, owner=self.instance_id
+            ledger,
+            store,
+            self.previews.copies,
+            settings.limits,
+            self._faults,
+            owner=self.instance_id,
+            link_seconds=settings.storage.link_seconds if settings.storage.direct_uploads else None,
         )
         self.variants = Variants(ledger, self.rule_clips)
         self._workers: dict[str, Worker[Any]] = {

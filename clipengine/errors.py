@@ -508,6 +508,12 @@ class UploadOffsetConflict(Conflict):
     default_hint = "Ask for the offset with HEAD, and continue there."
 
 
+class UploadNotDirect(Conflict):
+    code = "upload_not_direct"
+    title = "Upload goes through the server"
+    default_hint = "Send the bytes with PATCH, from the offset on."
+
+
 class RequestInProgress(Conflict):
     code = "request_in_progress"
     title = "Request in progress"

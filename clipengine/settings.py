@@ -123,6 +123,7 @@ class Storage(SettingsTable):
     clip_key: Annotated[str, AfterValidator(check_clip_key)] = CLIP_KEY
     manifests: bool = True
     link_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3600
+    direct_uploads: bool = False
     connect_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5
     read_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 60
 

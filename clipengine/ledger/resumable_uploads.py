@@ -148,7 +148,13 @@ def _columns(upload: ResumableUpload) -> dict[str, Any]:
 
 
 def _progress(partial: PartialObject) -> dict[str, Any]:
-    return {"received": partial.offset, "handle": partial.handle, "parts": list(partial.parts), "rest": partial.rest}
+    return {
+        "received": partial.offset,
+        "handle": partial.handle,
+        "parts": list(partial.parts),
+        "rest": partial.rest,
+        "part_bytes": partial.part_bytes,
+    }
 
 
 def _upload(row: Row) -> ResumableUpload:
@@ -166,6 +172,7 @@ def _upload(row: Row) -> ResumableUpload:
             row["handle"],
             tuple(row["parts"]),
             row["rest"],
+            row["part_bytes"],
         ),
         row["created_at"],
         row["touched_at"],

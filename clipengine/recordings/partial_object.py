@@ -12,6 +12,9 @@ class PartialObject:
     The caller records each state that `Store.extend` yields, and continues from the last one that it recorded.
     `handle`, `parts` and `rest` are for the store: its name for the object, the ETags of the parts, and the number of
     bytes before `offset` that are in no part yet.
+
+    With `part_bytes`, clients may send parts to the store themselves: all but the last have this size, and the store's
+    list of them is the only record, so `parts` is empty.
     """
 
     upload_id: str  # unique, and part of the names of temporary objects
@@ -22,7 +25,17 @@ class PartialObject:
     handle: str = ""
     parts: tuple[str, ...] = ()
     rest: int = 0
+    part_bytes: int = 0
 
     @property
     def is_whole(self) -> bool:
         return self.offset == self.size
+
+    @property
+    def part_count(self) -> int:
+        """Return the number of parts of an object with `part_bytes`."""
+        return -(-self.size // self.part_bytes)
+
+    def part_length(self, number: int) -> int:
+        """Return the size of a part of an object with `part_bytes`; the first has the number 1."""
+        return min(self.part_bytes, self.size - (number - 1) * self.part_bytes)

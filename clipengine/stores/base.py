@@ -7,7 +7,7 @@ ObjectMissing, ObjectChanged, StorageDenied, StorageUnavailable, DiskFull, Inval
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, Protocol
 
@@ -47,6 +47,26 @@ class ObjectReader(Protocol):
         """Return a file descriptor that a child process may inherit and pread, or None for a remote store."""
 
     def close(self) -> None: ...
+
+
+class DirectParts(Protocol):
+    """Parts of an object that clients send to the store themselves, with presigned links."""
+
+    def part_bytes(self, size: int) -> int | None:
+        """Return the size of the parts of an object, or None if it has only one."""
+
+    def begin(self, partial: PartialObject) -> PartialObject:
+        """Prepare an object without bytes for parts. Record the result before a part is sent."""
+
+    def count(self, partial: PartialObject) -> tuple[PartialObject, Collection[int]]:
+        """Return the object up to the first missing part, and the numbers of all parts that the store has.
+
+        A part of another size than `PartialObject.part_length` is missing. Raises ObjectMissing if the store has lost
+        the object.
+        """
+
+    def link(self, partial: PartialObject, number: int, *, seconds: int) -> str:
+        """Return a presigned URL to which a part of the right size is sent by PUT."""
 
 
 class Store(Protocol):
@@ -91,6 +111,10 @@ class Store(Protocol):
 
     def discard(self, partial: PartialObject) -> None:
         """Delete everything that is stored of an object, even if it was finished. May be repeated."""
+
+    @property
+    def direct(self) -> DirectParts | None:
+        """The parts that clients send to the store themselves, or None if it has no links (folder)."""
 
     def delete(self, key: str) -> None:
         """Delete an object. Deleting a missing object is not an error."""

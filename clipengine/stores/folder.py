@@ -67,6 +67,8 @@ class FolderStore:
     after that, every operation raises StorageUnavailable while the store is missing.
     """
 
+    direct = None  # a folder has no links
+
     def __init__(self, root: Path, prefix: str = "", *, identity: SavedIdentity | None = None) -> None:
         self._prefix = clean_prefix(prefix)
         self._configured_root = root

@@ -18,6 +18,7 @@ from clipengine.stores.keys import INVALID_KEY, RESERVED, check_key, check_list_
 from clipengine.stores.object_errors import check_etag
 from clipengine.stores.os_errors import translate_os_errors
 from clipengine.stores.s3_client import PAGE_OBJECTS, Retries, S3Client, S3Location
+from clipengine.stores.s3_direct import S3DirectParts
 from clipengine.stores.s3_http import RequestObserver, ignore_request
 from clipengine.stores.s3_journal import UploadJournal
 from clipengine.stores.s3_partial import PartialUploads
@@ -49,6 +50,11 @@ class S3Store:
         partial = PartialUploads(self._client, part_bytes=part_bytes)
         self.extend, self.forget = partial.extend, partial.forget
         self.finish, self.discard = partial.finish, partial.discard
+        self._direct = S3DirectParts(self._client, partial)
+
+    @property
+    def direct(self) -> S3DirectParts:
+        return self._direct
 
     def head(self, key: str) -> StoredObject:
         return self._client.describe(self._client.stat(check_key(key)))

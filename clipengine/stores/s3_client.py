@@ -223,6 +223,10 @@ class S3Client:
             },
         )
 
+    def link_of_part(self, key: str, upload_id: str, number: int, *, length: int, seconds: int) -> str:
+        """Return a presigned URL for a PUT of one part of a multipart upload."""
+        return self._links.link_of_part(self.bucket, self.name(key), upload_id, number, length, seconds)
+
 
 def _connect(
     location: S3Location,

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_plus, urlunsplit
 from xml.etree import ElementTree
 
-from minio import InvalidResponseError, Minio
+from minio import InvalidResponseError, Minio, time
 from minio.datatypes import Object, Part
 from minio.deleteobjects import DeleteObject
 from minio.helpers import check_bucket_name, md5sum_hash
+from minio.signer import (
+    _get_canonical_request_hash,
+    _get_scope,
+    _get_signature,
+    _get_signing_key,
+    _get_string_to_sign,
+)
 from minio.xml import Element, SubElement, findall, findtext, getbytes
 from urllib3.response import BaseHTTPResponse
 
@@ -61,6 +68,47 @@ class MinioClient(Minio):
 
     def send_part(self, bucket: str, name: str, upload_id: str, number: int, data: bytes) -> Part:
         return Part(number, self._upload_part(bucket, name, data, None, upload_id, number))
+
+    def parts(self, bucket: str, name: str, upload_id: str) -> list[Part]:
+        """Return the parts of a multipart upload, by number. Raises ValueError if the list does not proceed."""
+        found: list[Part] = []
+        while True:
+            last = found[-1].part_number if found else 0
+            page = self._list_parts(bucket, name, upload_id, part_number_marker=str(last) if last else None)
+            found += page.parts
+            if not page.is_truncated:
+                return found
+            if not page.parts or page.parts[-1].part_number <= last:
+                raise ValueError("the list of parts is truncated and does not proceed")
+
+    def link_of_part(self, bucket: str, name: str, upload_id: str, number: int, length: int, seconds: int) -> str:
+        """Return a presigned URL for a PUT of `length` bytes.
+
+        minio-py signs the host only. With the length, the store rejects bodies that are shorter or longer.
+        """
+        region, now = self._get_region(bucket), time.utcnow()
+        credentials = self._provider.retrieve() if self._provider else None
+        if credentials is None:
+            raise ValueError("without credentials, no link can be signed")
+        scope = _get_scope(now, region, "s3")
+        query = {
+            "uploadId": upload_id,
+            "partNumber": str(number),
+            "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+            "X-Amz-Credential": f"{credentials.access_key}/{scope}",
+            "X-Amz-Date": time.to_amz_date(now),
+            "X-Amz-Expires": str(seconds),
+            "X-Amz-SignedHeaders": "content-length;host",
+        }
+        if credentials.session_token:
+            query["X-Amz-Security-Token"] = credentials.session_token
+        url = self._base_url.build(
+            method="PUT", region=region, bucket_name=bucket, object_name=name, query_params={**query}
+        )
+        headers = {"host": url.netloc, "content-length": str(length)}
+        request, _ = _get_canonical_request_hash("PUT", url, headers, "UNSIGNED-PAYLOAD")
+        key = _get_signing_key(credentials.secret_key, now, region, "s3")
+        return f"{urlunsplit(url)}&X-Amz-Signature={_get_signature(key, _get_string_to_sign(now, scope, request))}"
 
     def complete_upload(self, bucket: str, name: str, upload_id: str, parts: Sequence[Part]) -> bytes:
         """Send the completion and return the body of the response, which may contain an error."""

@@ -55,6 +55,11 @@ class UploadRequests:
             lambda minio: minio.send_part(self._client.bucket, name, upload_id, number, data), key=key
         )
 
+    def parts(self, key: str, upload_id: str) -> list[Part]:
+        """Return the parts that the store has. Raises ObjectMissing if it has no such upload (any more)."""
+        name = self._client.name(key)
+        return self._client.call(lambda minio: minio.parts(self._client.bucket, name, upload_id), key=key)
+
     def complete(self, key: str, upload_id: str, parts: Sequence[Part], size: int | None, tag: Tag) -> None:
         """Complete an upload, or find it complete. Raises ObjectMissing if the store has lost it."""
         name = self._client.name(key)
@@ -67,7 +72,7 @@ class UploadRequests:
                     raise replace(self._client.errors, key=key).from_response(code, 500, message)
             except (StorageError, *S3_EXCEPTIONS):
                 # The store may have completed the upload, in this attempt or an earlier one.
-                if not self._is_complete(key, size, tag):
+                if not self.is_complete(key, size, tag):
                     raise
 
         self._client.call(complete, key=key)
@@ -105,7 +110,8 @@ class UploadRequests:
         key = self._client.key(name)
         return self._client.call(lambda minio: minio.find_uploads(self._client.bucket, name), key=key)
 
-    def _is_complete(self, key: str, size: int | None, tag: Tag) -> bool:
+    def is_complete(self, key: str, size: int | None, tag: Tag) -> bool:
+        """Return True if the store has the uploaded object."""
         try:
             return _matches(self._client.stat(key, attempts=1, explain_missing=False), size, tag)
         except StorageError:

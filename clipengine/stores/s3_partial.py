@@ -8,11 +8,11 @@ caller does not know, because its process was killed, is found by the object's n
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import BinaryIO
 
-from clipengine.errors import ObjectMissing, StorageDenied
+from clipengine.errors import ObjectMissing, StorageDenied, StorageUnavailable
 from clipengine.recordings.partial_object import PartialObject
 from clipengine.stores.base import StoredObject
 from clipengine.stores.keys import PARTIAL, RESERVED
@@ -37,7 +37,7 @@ class PartialUploads:
 
     def extend(self, partial: PartialObject, body: BinaryIO) -> Iterator[PartialObject]:
         """Append a stream, see `Store.extend`."""
-        part_bytes, offset = part_size(partial.size, least=self._part_bytes), partial.offset
+        part_bytes, offset = partial.part_bytes or self.part_size(partial.size), partial.offset
         held = self._read_rest(partial)
         while offset < partial.size:
             found = _read(body, min(part_bytes - len(held), partial.size - offset))
@@ -56,8 +56,7 @@ class PartialUploads:
             self._delete(_rest_key(partial))
 
     def finish(self, partial: PartialObject) -> StoredObject:
-        if partial.handle:
-            parts = [Part(number, etag) for number, etag in enumerate(partial.parts, 1)]
+        if partial.handle and (parts := self._parts(partial)) is not None:
             self._requests.complete(partial.key, partial.handle, parts, partial.size, _tag(partial))
         stored = self._requests.verify(partial.key, partial.size, _tag(partial))
         self._delete_rests(partial)
@@ -71,22 +70,55 @@ class PartialUploads:
 
     # ---- parts
 
+    def part_size(self, size: int) -> int:
+        return part_size(size, least=self._part_bytes)
+
+    def stored_parts(self, partial: PartialObject) -> dict[int, Part] | None:
+        """Return the parts with the right size of an object with `part_bytes` by number, or None if it is finished."""
+        try:
+            found = self._requests.parts(partial.key, partial.handle)
+        except ObjectMissing:
+            if self._requests.is_complete(partial.key, partial.size, _tag(partial)):
+                return None
+            raise
+        numbers = range(1, partial.part_count + 1)
+        return {
+            each.part_number: each
+            for each in found
+            if each.part_number in numbers and each.size == partial.part_length(each.part_number)
+        }
+
+    def _parts(self, partial: PartialObject) -> Sequence[Part] | None:
+        """Return all parts of an object, or None if it is finished."""
+        if not partial.part_bytes:
+            return [Part(number, etag) for number, etag in enumerate(partial.parts, 1)]
+        found = self.stored_parts(partial)
+        if found is not None and len(found) < partial.part_count:
+            raise StorageUnavailable(f"a client has replaced parts of {partial.key} while they were assembled")
+        return None if found is None else [found[number] for number in sorted(found)]
+
     def _is_part(self, partial: PartialObject, held: bytes, offset: int, part_bytes: int) -> bool:
         """Return True if the bytes become a part: the last or a full one, or one if parts are left for the others."""
         if len(held) == part_bytes or offset == partial.size:
             return True
+        if partial.part_bytes:  # a shorter one would move all that follow
+            return False
         left = (MAX_PARTS - len(partial.parts) - 1) * part_bytes
         return len(held) >= _LEAST_PART_BYTES and left >= partial.size - offset
 
     def _put_part(self, partial: PartialObject, data: bytes, offset: int) -> PartialObject:
+        if partial.part_bytes:
+            number = (offset - 1) // partial.part_bytes + 1
+            self._requests.send_part(partial.key, partial.handle, number, data)
+            return replace(partial, offset=offset, rest=0)
         if not partial.parts and offset == partial.size:
             self._requests.put_whole(partial.key, data, _headers(partial))
             return replace(partial, offset=offset, rest=0)
-        handle = partial.handle or self._begin(partial)
+        handle = partial.handle or self.begin(partial)
         part = self._requests.send_part(partial.key, handle, len(partial.parts) + 1, data)
         return replace(partial, offset=offset, rest=0, handle=handle, parts=(*partial.parts, str(part.etag)))
 
-    def _begin(self, partial: PartialObject) -> str:
+    def begin(self, partial: PartialObject) -> str:
         """Start the multipart upload and return its id. Abort those of the object whose ids were lost."""
         self._abort_all(partial)
         lost: list[bool] = []

@@ -5,11 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO, cast
 
-from clipengine.errors import ObjectMissing, RequestError, StorageError, UploadNotFound, UploadOffsetConflict
+from clipengine.errors import (
+    InvalidRequest,
+    ObjectMissing,
+    RequestError,
+    StorageError,
+    UploadNotDirect,
+    UploadNotFound,
+    UploadOffsetConflict,
+)
 from clipengine.ids import new_id
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.resumable_uploads import ResumableUpload
@@ -28,8 +38,20 @@ _AT_ONCE = 100  # idle uploads of one query
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class PartLinks:
+    """Links to parts of an object by number, None for each part that the store has. They expire at a time in ms."""
+
+    partial: PartialObject
+    urls: Mapping[int, str | None]
+    expires_at: int
+
+
 class UploadReceiver:
-    """The uploads that this engine receives. Thread-safe: each upload has one writer at a time in all engines."""
+    """The uploads that this engine receives. Thread-safe: each upload has one writer at a time in all engines.
+
+    With `link_seconds`, clients may send parts to the store themselves, with links that are valid so long.
+    """
 
     def __init__(
         self,
@@ -40,6 +62,7 @@ class UploadReceiver:
         faults: FaultInjection,
         *,
         owner: str,
+        link_seconds: int | None = None,
     ) -> None:
         self._uploads = ledger.resumable_uploads
         self._store = store
@@ -47,6 +70,7 @@ class UploadReceiver:
         self._limits = limits
         self._faults = faults
         self._owner = owner
+        self._link_seconds = link_seconds
         self._lock = threading.Lock()
         self._receiving: Counter[str] = Counter()
 
@@ -58,8 +82,8 @@ class UploadReceiver:
         """Begin an upload of `size` bytes. Nothing is stored until they arrive. Raises RateLimited."""
         recording_id, now = new_id("rec"), now_ms()
         key = upload_key(recording_id, name)
-        partial = PartialObject(new_id("upl"), key, size, media_type(key))
-        upload = ResumableUpload(key_id, recording_id, description, spec, partial, now, now)
+        begun = PartialObject(new_id("upl"), key, size, media_type(key))
+        upload = ResumableUpload(key_id, recording_id, description, spec, begun, now, now)
         self._uploads.add(upload, most=self._limits.open_uploads)
         return upload
 
@@ -76,18 +100,51 @@ class UploadReceiver:
         whole body raises. If the body is the whole recording, a local copy of it is kept for the previews.
         Raises UploadNotFound, UploadLocked, UploadOffsetConflict, and the errors of body and store.
         """
-        with self._claimed(id) as upload, ExitStack() as stack:
+        with self._claimed(id) as claimed, ExitStack() as stack:
+            upload, _ = self._counted(claimed)
             if upload.partial.offset != offset:
                 raise UploadOffsetConflict(f"The upload has {upload.partial.offset} bytes, not {offset}")
-            copied = None if offset else stack.enter_context(self._copies.copied(body))
+            is_copied = not (offset or upload.partial.part_bytes)
+            copied = stack.enter_context(self._copies.copied(body)) if is_copied else None
             if not upload.partial.is_whole:
                 upload = self._extend(upload, body if copied is None else cast(BinaryIO, copied), check)
+                upload, _ = self._counted(upload)
             return self._completed(upload, copied)
 
     def complete(self, id: str) -> ResumableUpload:
-        """Register the recording of an upload whose last request was interrupted after the last byte."""
-        with self._claimed(id) as upload:
+        """Register the recording of an upload if the store has all bytes, and return the upload up to its offset."""
+        with self._claimed(id) as claimed:
+            upload, _ = self._counted(claimed)
             return self._completed(upload)
+
+    def part_bytes(self, upload: ResumableUpload) -> int | None:
+        """Return the size of the parts that clients may send to the store themselves, or None if they may not."""
+        direct, stored = self._store.direct, upload.partial
+        if direct is None or self._link_seconds is None or upload.completed_at is not None:
+            return None
+        if stored.part_bytes or stored.offset:
+            return stored.part_bytes or None
+        return direct.part_bytes(stored.size)
+
+    def links(self, id: str, numbers: Collection[int]) -> PartLinks:
+        """Return links to which a client sends parts of an upload.
+
+        Raises UploadNotFound, UploadLocked, UploadNotDirect, InvalidRequest, and the errors of the store.
+        """
+        with self._claimed(id) as upload:
+            direct = self._store.direct
+            if direct is None or self.part_bytes(upload) is None:
+                raise UploadNotDirect("The parts of this upload cannot be sent to the store directly")
+            if not upload.partial.part_bytes:
+                upload = self._advance(upload, direct.begin(upload.partial))
+            if (most := upload.partial.part_count) < max(numbers):
+                raise InvalidRequest(f"numbers must be between 1 and {most}")
+            upload, stored = self._counted(upload)
+            seconds = max(1, min(self._link_seconds or 0, self.idle_ms // 1000))
+            expires_at = now_ms() + seconds * 1000
+            link = partial(direct.link, upload.partial, seconds=seconds)
+            urls = {number: None if number in stored else link(number) for number in numbers}
+            return PartLinks(upload.partial, urls, expires_at)
 
     def end(self, id: str) -> None:
         """Delete an upload and, unless it is a recording by now, its bytes. Raises UploadNotFound, UploadLocked."""
@@ -151,6 +208,14 @@ class UploadReceiver:
             check()
             upload = self._advance(upload, reached)
         return upload
+
+    def _counted(self, upload: ResumableUpload) -> tuple[ResumableUpload, Collection[int]]:
+        """Return the upload with the parts that clients have sent to the store, and the numbers of these."""
+        direct = self._store.direct
+        if direct is None or not upload.partial.part_bytes or upload.completed_at is not None:
+            return upload, ()
+        reached, stored = direct.count(upload.partial)
+        return (upload if reached == upload.partial else self._advance(upload, reached)), stored
 
     def _advance(self, upload: ResumableUpload, reached: PartialObject) -> ResumableUpload:
         if reached is upload.partial:

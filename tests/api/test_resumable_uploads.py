@@ -72,6 +72,7 @@ def test_upload_in_several_requests_is_one_recording(http: httpx.Client, engine:
         "expires_at": "",
         "completed_at": None,
         "recording_id": None,
+        "part_bytes": None,
     }
     expires = parsedate_to_datetime(answer.headers["upload-expires"])
     assert expires.isoformat()[:19] == answer.json()["expires_at"][:19]

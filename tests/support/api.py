@@ -100,6 +100,7 @@ class RecordedEngine:
             self.settings.limits,
             FaultInjection(""),
             owner=self.instance_id,
+            link_seconds=self.settings.storage.link_seconds if self.settings.storage.direct_uploads else None,
         )
 
     def admit(self) -> None:

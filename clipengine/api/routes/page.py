@@ -166,14 +166,15 @@ def handle_http_exception(settings: Settings) -> Callable[[Request, Exception], 
 
 def page_headers(settings: Settings) -> dict[str, str]:
     """Return the headers of every HTML document."""
-    media = " ".join(["'self'", *store_origins(settings.storage)])
+    origins = store_origins(settings.storage)
+    media = " ".join(["'self'", *origins])
     policy = {
         "default-src": "'none'",
         "script-src": "'self'",
         "worker-src": "'self'",
         "style-src": "'self'",
         "font-src": "'self'",
-        "connect-src": "'self'",
+        "connect-src": " ".join(["'self'", *(origins if settings.storage.direct_uploads else [])]),
         "img-src": f"{media} data:",
         "media-src": f"{media} blob:",  # a MediaSource has such a URL
         "base-uri": "'none'",
@@ -189,7 +190,7 @@ def page_headers(settings: Settings) -> dict[str, str]:
 
 
 def store_origins(storage: Storage) -> list[str]:
-    """Return the origin of the store's own download links."""
+    """Return the origin of the store's links for downloads and uploads."""
     if storage.kind != "s3":
         return []
     address = urlsplit(storage.public_endpoint or storage.endpoint)

@@ -25,6 +25,7 @@ from clipengine.api.http.requests.tus import (
     BYTES,
     MAX_METADATA_CHARACTERS,
     Checksum,
+    RequestParts,
     check_content_type,
     check_version,
     described,
@@ -49,15 +50,17 @@ from clipengine.errors import (
     TusVersionUnsupported,
     UnsupportedContentType,
     UploadLocked,
+    UploadNotDirect,
     UploadNotFound,
     UploadOffsetConflict,
 )
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.resumable_uploads import ResumableUpload
 from clipengine.objects.base import shown_time
-from clipengine.objects.upload import UploadObject
+from clipengine.objects.upload import UploadObject, UploadPart, UploadParts
 from clipengine.recordings.recording import RecordingSpec
 from clipengine.settings import Settings
+from clipengine.timecode import rfc3339
 
 _READ_BYTES = 1 << 20
 
@@ -101,11 +104,11 @@ async def begin_upload(slots: anyio.CapacityLimiter, call: _Call) -> Response:
 
 
 async def get_upload(slots: anyio.CapacityLimiter, call: _Call) -> Response:
-    """Return the offset. If only the registration of the recording is missing, it is done first."""
+    """Return the offset. If the store has all bytes, the recording is registered first."""
     check_version(call.request)
     id = call.path("upload_id")
     upload = await call.in_session(lambda: _own(call, id))
-    if upload.partial.is_whole and upload.completed_at is None:
+    if upload.completed_at is None and (upload.partial.is_whole or upload.partial.part_bytes):
         upload = await _in_slot(slots, partial(call.engine.upload_receiver.complete, id))
     return json_response(_object(call, upload).to_object(), 200, _headers(call, upload, with_metadata=True))
 
@@ -122,6 +125,19 @@ async def append_to_upload(slots: anyio.CapacityLimiter, call: _Call) -> Respons
         call.engine.admit()
         upload = await _receive(slots, call, id, offset, checksum)
     return Response(status_code=204, headers=_headers(call, upload))
+
+
+async def get_links_of_parts(slots: anyio.CapacityLimiter, call: Call[NoQuery, RequestParts]) -> Response:
+    """Return links to which the client sends parts of the upload."""
+    check_version(call.request)
+    id, numbers = call.path("upload_id"), call.body.numbers
+    await call.in_session(lambda: _own(call, id))
+    call.engine.admit()
+    links = await _in_slot(slots, partial(call.engine.upload_receiver.links, id, numbers))
+    parts = [UploadPart(number, links.partial.part_length(number), links.urls[number]) for number in numbers]
+    expires_at = rfc3339(links.expires_at)
+    found = UploadParts(links.partial.part_bytes, links.partial.offset, expires_at, parts)
+    return json_response(found.to_object(), 200, {"Cache-Control": "no-store"})
 
 
 async def end_upload(slots: anyio.CapacityLimiter, call: _Call) -> Response:
@@ -166,7 +182,7 @@ def _spec(call: _Call, metadata: UploadMetadata) -> RecordingSpec:
     return replace(metadata.spec(), created_by=call.caller.id)
 
 
-def _own(call: _Call, id: str) -> ResumableUpload:
+def _own(call: Call[Any, Any], id: str) -> ResumableUpload:
     """Return the upload. Raise UploadNotFound, and Forbidden if another key began it."""
     upload = call.engine.upload_receiver.get(id)
     require(call.caller, "write", Object("uploads", id, lambda: upload.key_id))
@@ -196,6 +212,7 @@ def _object(call: _Call, upload: ResumableUpload) -> UploadObject:
         size_bytes=upload.partial.size,
         expires_at=shown_time(_expires_at(call, upload)),
         recording_id=recording_id,
+        part_bytes=call.engine.upload_receiver.part_bytes(upload),
     )
 
 
@@ -283,6 +300,20 @@ def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operati
                 **checksum,
             },
             uploads=[BYTES],
+            answer_headers=every,
+        ),
+        Operation(
+            "POST",
+            f"{one}/parts",
+            "write",
+            partial(get_links_of_parts, slots),
+            "Get links to send parts of an upload to the store",
+            [Answer(200, "Links of the parts that the store does not have.", UploadParts)],
+            (
+                *(UploadNotFound, UploadNotDirect, UploadLocked, TusVersionUnsupported),
+                *(StorageDenied, StorageUnavailable, DiskFull, DiskLow, Busy),
+            ),
+            body=RequestParts,
             answer_headers=every,
         ),
         Operation(

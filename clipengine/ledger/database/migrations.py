@@ -759,6 +759,11 @@ def migration_61(database: Database) -> None:
         database.run(f"CREATE INDEX {table}_created_by ON {table} {columns} WHERE created_by IS NOT NULL")
 
 
+def migration_62(database: Database) -> None:
+    """Add the size of the parts of uploads that go to the store directly."""
+    database.run("ALTER TABLE resumable_uploads ADD COLUMN part_bytes BIGINT NOT NULL DEFAULT 0")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -818,6 +823,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_59,
     migration_60,
     migration_61,
+    migration_62,
 )
 
 

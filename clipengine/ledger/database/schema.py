@@ -148,6 +148,7 @@ class ResumableUploadRow(Model):
     handle = TextField(default="")  # the store's name of the unfinished object
     parts = JsonText(default=list)  # their ETags
     rest = BigIntegerField(default=0)  # bytes that are in no part yet
+    part_bytes = BigIntegerField(default=0)  # size of each part, if clients may send them to the store directly
     created_at = BigIntegerField()
     touched_at = BigIntegerField()  # by the last request that sent bytes
     completed_at = BigIntegerField(null=True)

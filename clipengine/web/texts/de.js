@@ -1010,6 +1010,7 @@ export default {
   "Too many clips": "Zu viele Clips",
   "Clip has not failed": "Clip ist nicht fehlgeschlagen",
   "Clip not complete": "Clip noch nicht bereit",
+  "Upload goes through the server": "Das Hochladen geht über den Server",
   "Upload offset differs": "Andere Stelle beim Hochladen",
   "Request in progress": "Anfrage läuft schon",
   "Segments changed": "Segmente verändert",

@@ -1,4 +1,4 @@
-"""Headers of uploads that resume: tus 1.0 (https://tus.io/protocols/resumable-upload), read with limits."""
+"""Requests of uploads that resume: tus 1.0 (https://tus.io/protocols/resumable-upload), read with limits."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
-from typing import Any, BinaryIO, Protocol
+from typing import Annotated, Any, BinaryIO, Protocol
 
+from pydantic import AfterValidator, Field
 from starlette.requests import Request
 
+from clipengine.api.http.requests.fields import UNIQUE, Body, distinct, like
 from clipengine.api.http.requests.recordings import UploadMetadata
 from clipengine.api.http.validation import content_type, invalid_header, parse_json, validate_body
 from clipengine.budget import whole_number
@@ -27,6 +29,8 @@ VERSION = "1.0.0"
 BYTES = "application/offset+octet-stream"
 MAX_METADATA_CHARACTERS = 32 << 10  # of the header; all headers together have at most 64 KiB
 MAX_METADATA_PAIRS = 50
+MAX_PARTS = 10_000  # of an object in S3
+MAX_NUMBERS = 100  # of parts in one request
 _ALGORITHMS = ("sha256", "sha1", "md5")
 _MOST = 2**63 - 1
 _MAX_CHECKSUM_CHARACTERS = 200
@@ -138,6 +142,18 @@ def _number(request: Request, name: str) -> int:
     if number is None:
         raise invalid_header(name, "must be a whole number")
     return number
+
+
+class RequestParts(Body):
+    """Parts of an upload that are sent to the store directly."""
+
+    model_config = like(numbers=[1, 2, 3])
+
+    numbers: Annotated[
+        list[Annotated[int, Field(ge=1, le=MAX_PARTS)]],
+        Field(min_length=1, max_length=MAX_NUMBERS, json_schema_extra=UNIQUE),
+        AfterValidator(distinct),
+    ] = Field(description="Numbers of the parts, from 1.")
 
 
 class Digest(Protocol):

@@ -1,0 +1,39 @@
+"""Parts that clients send to an S3 store themselves, with presigned links to the parts of a multipart upload."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from itertools import count
+
+from clipengine.recordings.partial_object import PartialObject
+from clipengine.stores.s3_client import S3Client
+from clipengine.stores.s3_partial import PartialUploads
+
+
+class S3DirectParts:
+    """The parts of the objects of one bucket, see `DirectParts`."""
+
+    def __init__(self, client: S3Client, uploads: PartialUploads) -> None:
+        self._client = client
+        self._uploads = uploads
+
+    def part_bytes(self, size: int) -> int | None:
+        found = self._uploads.part_size(size)
+        return found if size > found else None
+
+    def begin(self, partial: PartialObject) -> PartialObject:
+        return replace(partial, handle=self._uploads.begin(partial), part_bytes=self._uploads.part_size(partial.size))
+
+    def count(self, partial: PartialObject) -> tuple[PartialObject, Collection[int]]:
+        found = self._uploads.stored_parts(partial)
+        numbers = range(1, partial.part_count + 1) if found is None else found.keys()
+        first_missing = next(number for number in count(1) if number not in numbers)
+        offset = min((first_missing - 1) * partial.part_bytes, partial.size)
+        if offset != partial.offset - partial.rest:  # else the rest belongs to the missing part
+            partial = replace(partial, offset=offset, rest=0)
+        return partial, numbers
+
+    def link(self, partial: PartialObject, number: int, *, seconds: int) -> str:
+        length = partial.part_length(number)
+        return self._client.link_of_part(partial.key, partial.handle, number, length=length, seconds=seconds)
