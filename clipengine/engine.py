@@ -371,7 +371,7 @@ class Engine:
         elif id == "speech":
             self._cleanup.read_speech()
         elif id == "rules":
-            while self.ledger.rules.act():
+            while self.ledger.rule_matching.act():
                 pass
         else:
             self._cleanup.run()
@@ -390,7 +390,7 @@ class Engine:
         self._replace_messages()
         for queue in self._queues.values():
             queue.alive()  # restarts dead threads
-        if self.ledger.rules.is_due():
+        if self.ledger.rule_matching.is_due():
             self._queues["chores"].put("rules")
         if self._cleanup.is_due():
             self._queues["chores"].put("clean")

@@ -46,6 +46,8 @@ from clipengine.ledger.removals import Removals
 from clipengine.ledger.requested_batches import RequestedBatches
 from clipengine.ledger.resumable_uploads import ResumableUploads
 from clipengine.ledger.retention import Retention
+from clipengine.ledger.rule_batches import RuleBatches
+from clipengine.ledger.rule_matching import RuleMatching
 from clipengine.ledger.rules import Rules
 from clipengine.ledger.segment_lists import SegmentLists
 from clipengine.ledger.sessions import Sessions
@@ -111,7 +113,9 @@ class Ledger:
         self.spoken = Spoken(database)
         self.transcriptions = Transcriptions(database, self.events, self.transcripts, max_queued=max_queued)
         self.markers = Markers(database, self.events)
-        self.rules = Rules(database, self.events, self.transcripts, self.markers, stop_after=rule_failures)
+        self.rules = Rules(database, self.events, stop_after=rule_failures)
+        of_rules = RuleBatches(database, self.transcripts, self.markers)
+        self.rule_matching = RuleMatching(database, self.events, self.rules, of_rules)
         self.batches = Batches(database, self.rules)
         self.requested_batches = RequestedBatches(database)
         self.segment_lists = SegmentLists(database)

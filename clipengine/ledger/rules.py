@@ -1,31 +1,17 @@
-"""Rules, and the cursor over the stored events with which they act.
-
-One engine at a time reads the events after the cursor. In the transaction that advances it, each complete recording
-that a rule matches becomes a batch (see `batches`), so that no event is missed or counted twice. The unique key of a
-batch also holds if an event comes twice or the same content is registered again. Events of engines of an older release,
-which know no rules, are read like any others.
-
-A rule that needs a newer format of rows stops the cursor until an engine reads it that knows the format.
-"""
+"""Rules: the table, its changes by requests and settings, and how the clips of each rule have ended."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from clipengine.errors import ClipEngineError, Conflict, RecordingError, RuleNotFound
 from clipengine.ids import new_id
-from clipengine.ledger.database.database import Database, Row, Statement, param
+from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.meta import read_meta, store_meta
-from clipengine.ledger.database.schema import BatchItemRow, BatchRow, EventRow, RecordingRow, RuleRow
+from clipengine.ledger.database.schema import BatchRow, RecordingRow, RuleRow
 from clipengine.ledger.events import Events
-from clipengine.ledger.markers import Markers
 from clipengine.ledger.pages import Page, read_page
-from clipengine.ledger.recordings import as_recording
-from clipengine.ledger.transcripts import Transcripts
 from clipengine.objects.webhook import DISABLED_BY_REQUEST, Origin
 from clipengine.row_format import ROW_FORMAT
 from clipengine.rules.rule import (
@@ -34,32 +20,15 @@ from clipengine.rules.rule import (
     ConfiguredRule,
     Rule,
     RuleSpec,
-    contains_one,
 )
 from clipengine.timecode import now_ms
 
-_EVENTS_AT_ONCE = 500
-BATCHES_AT_ONCE = 500  # in a transaction, for which other writers wait
-_RECORDINGS_AT_ONCE = 100
 MAX_BACKFILL = 10_000  # recordings
-_OF_TRANSCRIPT = ("transcript.ready", "transcript.stored")
-_TRIGGERS = frozenset({"recording.complete", *_OF_TRANSCRIPT, "marker.added"})
-_MORE_MARKERS_MS = 10_000  # after a marker that comes late, before the rule acts on all of them
-_Read = Callable[[], Collection[str]]
+TURN_OF_RULES = "rules"
 _CURSOR = "rules_seq"  # in `meta`: the number of the last event that was read
-_TURN = "rules"
-_LAST_READ = f"(SELECT CAST(value AS BIGINT) FROM meta WHERE name = '{_CURSOR}')"
-_IS_DUE = f"""SELECT 1 WHERE EXISTS (SELECT 1 FROM rules)
-    AND EXISTS (SELECT 1 FROM events WHERE seq > {_LAST_READ})
-    OR EXISTS (SELECT 1 FROM rules WHERE backfilling AND enabled)"""
+LAST_READ = f"(SELECT CAST(value AS BIGINT) FROM meta WHERE name = '{_CURSOR}')"
 # Condition of events that the rules have read.
-READ_BY_RULES = f"(NOT EXISTS (SELECT 1 FROM rules) OR seq <= {_LAST_READ})"
-_AFTER = Statement(
-    EventRow.select(EventRow.seq, EventRow.type, EventRow.clip_id, EventRow.recording_id, EventRow.error_code)
-    .where(EventRow.seq > param(EventRow.seq))
-    .order_by(EventRow.seq)
-    .limit(_EVENTS_AT_ONCE)
-)
+READ_BY_RULES = f"(NOT EXISTS (SELECT 1 FROM rules) OR seq <= {LAST_READ})"
 
 
 def _codes(kind: type[ClipEngineError]) -> Iterable[str]:
@@ -74,13 +43,9 @@ _OF_OTHERS = frozenset({"cancelled", *_codes(RecordingError)})
 
 
 class Rules:
-    def __init__(
-        self, database: Database, events: Events, transcripts: Transcripts, markers: Markers, *, stop_after: int
-    ) -> None:
+    def __init__(self, database: Database, events: Events, *, stop_after: int) -> None:
         """Disable a rule after `stop_after` failures in a row."""
         self._database = database
-        self._transcripts = transcripts
-        self._markers = markers
         self._events = events
         self._stop_after = stop_after
 
@@ -97,14 +62,14 @@ class Rules:
     ) -> Rule:
         """Store a rule, which acts on later events. Raises Conflict."""
         with self._database.transaction(ordered=False):
-            self._database.turn(_TURN)
+            self._database.turn(TURN_OF_RULES)
             shown = self.all()
             if len(shown) >= MAX_RULES:
                 raise Conflict(f"there are {MAX_RULES} rules, which is the limit", hint="Delete a rule first.")
             _check_name(name, shown)
             seq, now = self._events.last_seq(), now_ms()
             if self._database.row(RuleRow.select(RuleRow.rule_id).limit(1)) is None:
-                self._set_cursor(seq)
+                self.set_cursor(seq)
             rule_id = new_id("rul")
             values = {
                 "rule_id": rule_id,
@@ -131,7 +96,7 @@ class Rules:
         changed rule makes nothing again.
         """
         with self._database.transaction(ordered=False):
-            self._database.turn(_TURN)
+            self._database.turn(TURN_OF_RULES)
             before = self.get(rule_id, lock=True)
             changed: dict[str, Any] = {}
             if name is not None and name != before.name:
@@ -152,7 +117,7 @@ class Rules:
     def delete(self, rule_id: str) -> None:
         """Delete a rule and cancel what it has not made yet. Its clips stay. Raises RuleNotFound."""
         with self._database.transaction(ordered=False):
-            self._database.turn(_TURN)
+            self._database.turn(TURN_OF_RULES)
             self.get(rule_id)
             # Batches before their rule, in the order in which the workers lock them.
             unfinished = (BatchRow.rule_id == rule_id, BatchRow.ended_at.is_null())
@@ -167,7 +132,7 @@ class Rules:
         request, or has stopped, stays disabled.
         """
         with self._database.transaction(ordered=False):
-            self._database.turn(_TURN)
+            self._database.turn(TURN_OF_RULES)
             rows = self._database.rows(RuleRow.select().where(RuleRow.origin == "settings"))
             known = {row["name"]: row for row in rows}
             for each in wanted:
@@ -222,7 +187,7 @@ class Rules:
             make=as_rule,
         )
 
-    # ---- acting on earlier recordings
+    # ---- backfills
 
     def start_backfill(self, rule_id: str, *, created_after: int | None) -> Rule:
         """Let an enabled rule act on the complete recordings that were registered until now and after a time.
@@ -230,7 +195,7 @@ class Rules:
         Raises RuleNotFound, and Conflict if it is disabled or acts on them already.
         """
         with self._database.transaction(ordered=False):
-            self._database.turn(_TURN)
+            self._database.turn(TURN_OF_RULES)
             rule, now = self.get(rule_id, lock=True), now_ms()
             if not rule.enabled:
                 raise Conflict(f"The rule {rule_id} is disabled", hint="Enable it first.")
@@ -245,194 +210,27 @@ class Rules:
                 "seen": 0,
                 "matched": 0,
             }
-            total = len(self._database.rows(_next_recordings(backfill, MAX_BACKFILL + 1, RecordingRow.recording_id)))
+            total = len(self._database.rows(next_recordings(backfill, MAX_BACKFILL + 1, RecordingRow.recording_id)))
             backfill |= {"total": min(total, MAX_BACKFILL), "left_out": total > MAX_BACKFILL}
-            self._set_backfill(rule_id, backfill)
+            self.set_backfill(rule_id, backfill)
             return self.get(rule_id)
 
     def cancel_backfill(self, rule_id: str) -> Rule:
         """End the backfill of a rule, if it has one. Its batches stay. Raises RuleNotFound."""
         with self._database.transaction(ordered=False):
-            self._database.turn(_TURN)
+            self._database.turn(TURN_OF_RULES)
             rule = self.get(rule_id, lock=True)
             if rule.backfill is not None and rule.backfill["state"] == "running":
-                self._set_backfill(rule_id, {**rule.backfill, "state": "cancelled", "ended_at": now_ms()})
+                self.set_backfill(rule_id, {**rule.backfill, "state": "cancelled", "ended_at": now_ms()})
             return self.get(rule_id)
 
-    def _backfill(self, rows: Iterable[Row]) -> int:
-        """Match the next recordings of the first rule that has a backfill, and return their number."""
-        row = next((each for each in rows if each["backfilling"]), None)
-        if row is None:
-            return 0
-        rule, state = as_rule(row), dict(row["backfill"])
-        most = min(_RECORDINGS_AT_ONCE, state["total"] - state["seen"])
-        found = self._database.rows(_next_recordings(state, most)) if most else []
-        spec, before, batches = rule.spec, state["seen"], 0
-        for each in found:
-            if spec.when.matches(as_recording(each)):
-                state["matched"] += 1
-                batches += self._insert_past(rule, spec, each)
-            state["seen"] += 1
-            state["position"] = [each["created_at"], each["recording_id"]]
-            if batches >= BATCHES_AT_ONCE:
-                break
-        if not found:
-            state |= {"state": "complete", "ended_at": now_ms()}
-        self._set_backfill(rule.rule_id, state)
-        return state["seen"] - before or 1
-
-    def _insert_past(self, rule: Rule, spec: RuleSpec, row: Row) -> int:
-        """Insert the batches of a recording of a backfill, and return the greatest number that these may be."""
-        recording_id, event = row["recording_id"], spec.when.event
-        if event == "marker.added":
-            markers = self._markers.list(recording_id)
-            named = [(each.key, each.label) for each in markers]
-            return self._insert_markers(rule, spec, row, named, most=spec.max_clips)
-        self._insert_complete(rule, spec, row, self._languages(row), self._labels(row))
-        return 1
-
-    def _set_backfill(self, rule_id: str, state: dict[str, Any]) -> None:
+    def set_backfill(self, rule_id: str, state: dict[str, Any]) -> None:
+        """Store the state of a backfill. Call it in a transaction."""
         self._change(rule_id, {"backfill": state, "backfilling": state["state"] == "running"})
-
-    # ---- acting on events
-
-    def is_due(self) -> bool:
-        """Return True if there are rules, and events or recordings of a backfill that they have not seen."""
-        return bool(self._database.run(_IS_DUE))
-
-    def act(self) -> int:
-        """Read the next events, or the next recordings of a backfill, and return their number.
-
-        Returns 0 if there are none, or if newer engines must read them.
-        """
-        with self._database.transaction(ordered=False):
-            self._database.turn(_TURN)
-            rows = self._database.rows(RuleRow.select().where(RuleRow.enabled))
-            if any(row["needs"] > ROW_FORMAT for row in rows):
-                return 0
-            events = self._database.rows(_AFTER, seq=self._cursor())
-            if not events:
-                return self._backfill(rows)
-            events = _at_once(events, len(rows))
-            rules = [(rule, rule.spec) for rule in map(as_rule, rows)]
-            self._match(rules, events)
-            if self._match_markers(rules, events[-1]):
-                self._set_cursor(events[-1]["seq"])
-                self._count(events)
-            return len(events)
-
-    def _match(self, rules: Sequence[tuple[Rule, RuleSpec]], events: Sequence[Row]) -> None:
-        """Insert a batch for each rule and each complete recording that it matches, unless there is one.
-
-        Transcripts and markers may be stored before their recording is complete, and after it.
-        """
-        acting = [(rule, spec, triggers) for rule, spec in rules if (triggers := _triggers_of(spec))]
-        for recording_id, seqs in _newest(events).items() if acting else ():
-            row = self._database.by_key(RecordingRow, recording_id)
-            if row is None or row["state"] != "complete":
-                continue
-            recording, languages, labels = as_recording(row), self._languages(row), self._labels(row)
-            for rule, spec, triggers in acting:
-                new = {each for each in triggers if seqs.get(each, 0) > rule.since_seq}
-                if new and spec.when.matches(recording):
-                    delay_ms = _MORE_MARKERS_MS if new == {"marker.added"} else 0
-                    self._insert_complete(rule, spec, row, languages, labels, delay_ms=delay_ms)
-
-    def _languages(self, row: Row) -> _Read:
-        """Return the languages of a recording's transcripts, read when they are needed first."""
-        return cache(lambda: self._transcripts.languages(row["recording_id"]))
-
-    def _labels(self, row: Row) -> _Read:
-        """Return the labels of a recording's markers, read when they are needed first."""
-        return cache(lambda: [each.label for each in self._markers.list(row["recording_id"])])
-
-    def _insert_complete(
-        self, rule: Rule, spec: RuleSpec, row: Row, languages: _Read, labels: _Read, *, delay_ms: int = 0
-    ) -> None:
-        """Insert the batch of a complete recording, if it has the transcript and the markers that the rule needs."""
-        when, occasion = spec.when, "complete"
-        if when.event == "transcript.ready":
-            if not languages() or when.language not in (None, *languages()):
-                return
-            occasion = f"transcript:{when.language}" if when.language else "transcript"
-        if spec.ranges.kind == "markers" and not any(contains_one(each, spec.ranges.labels) for each in labels()):
-            return
-        self._insert_batch(rule, row, occasion, delay_ms=delay_ms)
-
-    def _match_markers(self, rules: Sequence[tuple[Rule, RuleSpec]], event: Row) -> bool:
-        """Insert a batch for each rule and each marker of the event, up to the most clips of a recording.
-
-        Returns False after BATCHES_AT_ONCE of them: the next call continues.
-        """
-        wanting = [(rule, spec) for rule, spec in rules if spec.when.event == "marker.added"]
-        if event["type"] != "marker.added" or not wanting:
-            return True
-        row = self._database.by_key(RecordingRow, event["recording_id"])
-        stored = self._database.row(EventRow.select(EventRow.payload).where(EventRow.seq == event["seq"]))
-        if row is None or stored is None:
-            return True
-        recording, room = as_recording(row), BATCHES_AT_ONCE
-        markers = [(each["key"], each["label"]) for each in json.loads(stored["payload"])["data"]["markers"]]
-        for rule, spec in wanting:
-            if event["seq"] > rule.since_seq and spec.when.matches(recording):
-                room -= self._insert_markers(rule, spec, row, markers, most=room)
-            if room == 0:
-                return False
-        return True
-
-    def _insert_markers(
-        self, rule: Rule, spec: RuleSpec, row: Row, markers: Iterable[tuple[str, str]], *, most: int
-    ) -> int:
-        """Insert a batch of each new marker, given by key and label, up to the most clips of a recording, and count."""
-        subject = _subject_of_markers(row)
-        this = (BatchRow.rule_id == rule.rule_id, BatchRow.subject == subject)
-        known = {each["occasion"] for each in self._database.rows(BatchRow.select(BatchRow.occasion).where(*this))}
-        named = [f"marker:{key}" for key, label in markers if contains_one(label, spec.ranges.labels)]
-        new = [each for each in named if each not in known]
-        wanted = new[: max(0, min(most, spec.max_clips - len(known)))]
-        for occasion in wanted:
-            self._insert_batch(rule, row, occasion, subject=subject)
-        return len(wanted)
-
-    def _insert_batch(
-        self, rule: Rule, recording: Row, occasion: str, *, subject: str | None = None, delay_ms: int = 0
-    ) -> None:
-        now = now_ms()
-        values = {
-            "batch_id": new_id("bat"),
-            "rule_id": rule.rule_id,
-            "revision": 0,
-            "subject": subject or subject_of(recording),
-            "occasion": occasion,
-            "recording_id": recording["recording_id"],
-            "state": "waiting",
-            "next_at": now + delay_ms,
-            "created_at": now,
-        }
-        self._database.insert(BatchRow.insert(values).on_conflict_ignore())
-        self._database.enqueue("batches", values["batch_id"])
-
-    def _count(self, events: Sequence[Row]) -> None:
-        """Count how the clips of rules have ended, and stop rules with too many failures."""
-        ends = {row["clip_id"]: row for row in events if row["type"] in ("clip.ready", "clip.failed")}
-        if not ends:
-            return
-        of_rules = (
-            BatchItemRow.select(BatchItemRow.clip_id, BatchRow.rule_id)
-            .join(BatchRow, on=(BatchRow.batch_id == BatchItemRow.batch_id))
-            .where(BatchItemRow.clip_id.in_(list(ends)), BatchRow.rule_id.is_null(False))
-        )
-        found = {row["clip_id"]: row["rule_id"] for row in self._database.rows(of_rules)}
-        stopped: Sequence[Rule] = ()
-        for rule_id in sorted(set(found.values())):
-            own = [row for clip_id, row in ends.items() if found.get(clip_id) == rule_id]
-            stopped = (*stopped, *self._note(rule_id, [row["error_code"] for row in own]))
-        for rule in stopped:
-            self._events.rule_stopped(rule)  # last: from here on, other transactions wait for this one
 
     def refused(self, rule_id: str, error: ClipEngineError) -> None:
         """Count a request of the rule that was refused. Call it at the end of a transaction."""
-        for rule in self._note(rule_id, [error.code], error):
+        for rule in self.note(rule_id, [error.code], error):
             self._events.rule_stopped(rule)
 
     def count(self, rule_id: str, *, made: int = 0, skipped: int = 0) -> None:
@@ -442,7 +240,7 @@ class Rules:
             changes["last_at"] = now_ms()
         self._change(rule_id, changes)
 
-    def _note(self, rule_id: str, codes: Sequence[str | None], error: ClipEngineError | None = None) -> Sequence[Rule]:
+    def note(self, rule_id: str, codes: Sequence[str | None], error: ClipEngineError | None = None) -> Sequence[Rule]:
         """Count outcomes of clips, None for a success, and return the rule if they stop it."""
         row = self._database.by_key(RuleRow, rule_id, lock=True)
         if row is None:
@@ -465,65 +263,13 @@ class Rules:
     def _change(self, rule_id: str, values: Row) -> None:
         self._database.change(RuleRow.update(values).where(RuleRow.rule_id == rule_id))
 
-    def _cursor(self) -> int:
+    def cursor(self) -> int:
+        """Return the number of the last event that the rules have read."""
         return int(read_meta(self._database, _CURSOR) or 0)
 
-    def _set_cursor(self, seq: int) -> None:
+    def set_cursor(self, seq: int) -> None:
+        """Store the number of the last event that the rules have read."""
         store_meta(self._database, _CURSOR, str(seq))
-
-
-def subject_of(recording: Row) -> str:
-    """Return the hash of a recording's content: the same if it is deleted and registered again."""
-    if recording["source_id"] is not None:
-        of: list[Any] = ["src", recording["source_id"]]
-    elif recording["folder"] is not None:
-        of = ["cam", recording["folder"]]
-    else:
-        of = ["obj", recording["bucket_path"], recording["digest"] or recording["etag"]]
-    return _hashed(of)
-
-
-def _subject_of_markers(recording: Row) -> str:
-    """Return the hash of a recording that gets markers: the same before and after its end."""
-    etag = recording["etag"] if recording["revision"] is None else None
-    return _hashed(["mark", recording["bucket_path"], recording["source_id"] or recording["folder"] or etag])
-
-
-def _hashed(of: Sequence[Any]) -> str:
-    return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()
-
-
-def _at_once(events: list[Row], rules: int) -> list[Row]:
-    """Return the first events, of which so many rules make about BATCHES_AT_ONCE batches.
-
-    One with markers, of which each rule may make many batches, stands alone.
-    """
-    batches = 0
-    for number, each in enumerate(events):
-        if each["type"] == "marker.added":
-            return events[: max(1, number)]
-        batches += rules if each["type"] in _TRIGGERS else 0
-        if batches >= BATCHES_AT_ONCE:
-            return events[: number + 1]
-    return events
-
-
-def _triggers_of(spec: RuleSpec) -> Collection[str]:
-    """Return the types of events on which a rule acts on a complete recording as a whole, if it meets the rule then."""
-    if spec.when.event == "marker.added":
-        return ()
-    of_transcript = _OF_TRANSCRIPT if spec.when.event == "transcript.ready" else ()
-    of_markers = ("marker.added",) if spec.ranges.kind == "markers" else ()
-    return ("recording.complete", *of_transcript, *of_markers)
-
-
-def _newest(events: Iterable[Row]) -> dict[str, dict[str, int]]:
-    """Return the numbers of the newest events that trigger rules, by recording and type."""
-    found: dict[str, dict[str, int]] = {}
-    for row in events:
-        if row["type"] in _TRIGGERS:
-            found.setdefault(row["recording_id"], {})[row["type"]] = row["seq"]
-    return found
 
 
 def as_rule(row: Row) -> Rule:
@@ -531,7 +277,7 @@ def as_rule(row: Row) -> Rule:
     return Rule(**{"stored" if name == "spec" else name: row[name] for name in _FIELDS})
 
 
-def _next_recordings(backfill: Mapping[str, Any], limit: int, *columns: Any) -> Any:
+def next_recordings(backfill: Mapping[str, Any], limit: int, *columns: Any) -> Any:
     """Return the query of the next complete recordings of a backfill."""
     created_at, recording_id = backfill["position"]
     later = (RecordingRow.created_at > created_at) | (RecordingRow.recording_id > recording_id)

@@ -34,7 +34,7 @@ def client(server: ApiServer) -> Iterator[Client]:
 
 
 def work(engine: RecordedEngine) -> None:
-    while engine.ledger.rules.act():
+    while engine.ledger.rule_matching.act():
         pass
     jobs = BatchJobs(
         JobContext(engine.ledger, "test", threading.Event()), engine.rule_clips, engine.variants, admit=engine.admit

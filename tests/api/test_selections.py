@@ -269,7 +269,7 @@ def test_key_that_reads_may_follow_a_batch_and_nothing_else(server: ApiServer, e
 def test_batch_of_a_rule_is_no_batch_of_a_request(engine: RecordedEngine, http: httpx.Client) -> None:
     rule = http.post("/v1/rules", json={"name": "Rule", "ranges": {"kind": "first", "seconds": 9}}).json()["rule_id"]
     engine.make_recording()
-    engine.ledger.rules.act()
+    engine.ledger.rule_matching.act()
     (batch,) = http.get(f"/v1/rules/{rule}/batches").json()["data"]
     assert http.get(f"/v1/batches/{batch['batch_id']}").json()["code"] == "batch_not_found"
     assert http.get("/v1/batches").json()["data"] == []

@@ -49,7 +49,7 @@ class Engine:
         return self.ledger.rules.create(name, self.clips.checked(body.spec))
 
     def work(self) -> None:
-        while self.ledger.rules.act():
+        while self.ledger.rule_matching.act():
             pass
         Worker(self.jobs).run_due()
 
@@ -142,7 +142,7 @@ def test_many_events_that_come_twice_make_each_clip_once(engine: Engine) -> None
     assert engine.made() == sorted(
         [*(f"{number}.mp4 recording.complete" for number in range(6)), "5.mp4 marker.added", "5.mp4 transcript.ready"]
     )
-    assert not ledger.rules.is_due()
+    assert not ledger.rule_matching.is_due()
 
 
 def test_two_engines_make_each_clip_once(engine: Engine, open_ledger: Open) -> None:
@@ -262,7 +262,7 @@ def test_share_is_made_with_its_clip_and_once(engine: Engine) -> None:
 
 def test_backfill_acts_on_earlier_recordings_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = engine.ledger
-    monkeypatch.setattr("clipengine.ledger.rules._RECORDINGS_AT_ONCE", 2)
+    monkeypatch.setattr("clipengine.ledger.rule_matching._RECORDINGS_AT_ONCE", 2)
     monkeypatch.setattr("clipengine.ledger.rules.MAX_BACKFILL", 5)
     for number in range(6):
         complete(ledger, f"{number}.mp4", tags=["x"] if number % 2 else [])
@@ -272,10 +272,10 @@ def test_backfill_acts_on_earlier_recordings_once(engine: Engine, monkeypatch: p
     assert (started["total"], started["left_out"]) == (5, True)
     with pytest.raises(Conflict):
         ledger.rules.start_backfill(rule.rule_id, created_after=None)
-    assert ledger.rules.is_due()
+    assert ledger.rule_matching.is_due()
     repeat_events(ledger)  # live and backfill at the same time
     engine.work()
-    assert not ledger.rules.is_due()
+    assert not ledger.rule_matching.is_due()
     found = ledger.rules.get(rule.rule_id)
     assert found.backfill is not None
     assert [found.backfill[name] for name in ("state", "seen", "matched")] == ["complete", 5, 2]
@@ -316,7 +316,7 @@ def test_engine_that_is_killed_in_any_state_leaves_what_the_next_one_completes(e
     ledger = engine.ledger
     rules = rules_of_all_triggers(engine)
     say_and_mark(ledger, complete(ledger))
-    while ledger.rules.act():
+    while ledger.rule_matching.act():
         pass
 
     def kill(reached: str) -> None:
@@ -347,7 +347,7 @@ def test_many_rules_on_many_recordings_are_matched_in_short_transactions(
         engine.rule(f"rule {number}")
     for number in range(5):
         complete(ledger, f"{number}.mp4")
-    monkeypatch.setattr("clipengine.ledger.rules.BATCHES_AT_ONCE", 6)
+    monkeypatch.setattr("clipengine.ledger.rule_matching.BATCHES_AT_ONCE", 6)
     assert _batches_after_each_pass(ledger) == [6, 12, 15]
 
 
@@ -359,15 +359,15 @@ def test_many_rules_on_many_markers_are_matched_in_short_transactions(
         engine.rule(f"rule {number}", when={"event": "marker.added"}, ranges={"kind": "markers"}, max_clips=5)
     recording_id = complete(ledger)
     ledger.markers.add(recording_id, [Marker(float(each), None) for each in range(7)])
-    monkeypatch.setattr("clipengine.ledger.rules.BATCHES_AT_ONCE", 6)
+    monkeypatch.setattr("clipengine.ledger.rule_matching.BATCHES_AT_ONCE", 6)
     assert _batches_after_each_pass(ledger) == [6, 12, 15]
-    assert not ledger.rules.is_due()
+    assert not ledger.rule_matching.is_due()
 
 
 def _batches_after_each_pass(ledger: Ledger) -> list[int]:
     """Return the numbers of batches after each pass that has made some."""
     numbers = set()
-    while ledger.rules.act():
+    while ledger.rule_matching.act():
         numbers.add(len(ledger.database.rows(BatchRow.select())))
     return sorted(numbers - {0})
 
@@ -396,13 +396,13 @@ def test_connection_that_is_lost_in_a_pass_leaves_nothing_half_done(
 
         monkeypatch.setattr(owner, name, losing)
 
-    lose(ledger.rules, "_set_cursor")
+    lose(ledger.rules, "set_cursor")
     with pytest.raises((ClipEngineError, OSError)):
-        ledger.rules.act()
+        ledger.rule_matching.act()
     assert ledger.batches.list(rule.rule_id, limit=9).data == []
     lose(ledger.batches, "_set_item")
     engine.work()
-    assert (lost, engine.made()) == (["_set_cursor", "_set_item"], [])
+    assert (lost, engine.made()) == (["set_cursor", "_set_item"], [])
     ledger.batches.release_orphans("one", in_flight=tuple)
     due(ledger)
     engine.work()
@@ -496,7 +496,7 @@ def test_edited_rule_makes_nothing_again_and_a_deleted_one_nothing_more(engine: 
     engine.work()
     assert engine.made() == ["a.mp4 1"]
     complete(ledger, "b.mp4")
-    while ledger.rules.act():
+    while ledger.rule_matching.act():
         pass
     ledger.rules.delete(rule.rule_id)
     engine.work()
@@ -513,7 +513,7 @@ def test_disabled_rule_keeps_what_it_has_matched(engine: Engine) -> None:
     ledger = engine.ledger
     rule = engine.rule()
     complete(ledger, "a.mp4")
-    while ledger.rules.act():
+    while ledger.rule_matching.act():
         pass
     ledger.rules.update(rule.rule_id, enabled=False)
     complete(ledger, "missed.mp4")
@@ -581,7 +581,7 @@ def test_rule_of_a_newer_engine_is_left_to_it(engine: Engine) -> None:
     complete(ledger)
     engine.work()
     assert engine.made() == []
-    assert ledger.rules.is_due()
+    assert ledger.rule_matching.is_due()
     assert ledger.rules.get(rule.rule_id).stored["ranges"] == {"kind": "unknown"}
     ledger.database.change(RuleRow.update(needs=ROW_FORMAT, spec=rule.stored))
     engine.work()
@@ -599,5 +599,5 @@ def test_without_rules_an_idle_engine_asks_once_for_events(engine: Engine, monke
         return execute(sql, params)
 
     monkeypatch.setattr(ledger.database, "_execute", count)
-    assert not ledger.rules.is_due()
+    assert not ledger.rule_matching.is_due()
     assert len(statements) == 1

@@ -102,7 +102,7 @@ def test_sidecars_that_appear_after_the_recording_is_complete_make_rules_act_onc
         rules.append(ledger.rules.create(event, spec))
 
     def read() -> list[list[str | None]]:
-        while ledger.rules.act():
+        while ledger.rule_matching.act():
             pass
         return [[each.occasion for each in ledger.batches.list(rule.rule_id, limit=9).data] for rule in rules]
 
