@@ -9,6 +9,7 @@ import logging
 import math
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any, get_args
 
@@ -327,6 +328,8 @@ class Engine:
             self.suggester.close()
         self._pools.clips.close()
         self._pools.speech.close()
+        with suppress(StorageError):  # counts of the last minute
+            self.ledger.audit.flush()
         self.ledger.close()
         self._lock.release()
 

@@ -10,7 +10,7 @@ from typing import Literal
 from typeid import TypeID
 
 Prefix = Literal[
-    "rec", "clip", "evt", "whk", "dlv", "key", "inst", "store", "shr", "trn", "rul", "bat", "upl", "user", "ses"
+    "rec", "clip", "evt", "whk", "dlv", "key", "inst", "store", "shr", "trn", "rul", "bat", "upl", "user", "ses", "aud"
 ]
 
 

@@ -182,6 +182,7 @@ class Retention(SettingsTable):
     recordings_days: Annotated[float, Field(ge=0, le=36_500)] = 0  # 0: keep recordings forever
     events_days: Annotated[float, Field(ge=0, le=36_500)] = 30  # 0: keep events and deliveries forever
     max_clips_bytes: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0  # 0: no limit
+    audit_days: Annotated[float, Field(ge=0, le=36_500)] = 365  # 0: keep the audit log forever
 
     @property
     def keep_clips_ms(self) -> int | None:
@@ -195,6 +196,10 @@ class Retention(SettingsTable):
     @property
     def keep_events_ms(self) -> int | None:
         return _milliseconds(self.events_days)
+
+    @property
+    def keep_audit_ms(self) -> int | None:
+        return _milliseconds(self.audit_days)
 
 
 class Shares(SettingsTable):

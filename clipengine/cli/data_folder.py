@@ -8,9 +8,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from clipengine.errors import StartupError
+from clipengine.ledger.database.act import Act, Actor, acting
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.location import inspect, is_current, location_of
 from clipengine.ledger.store_identity import StoreIdentityRecord
+from clipengine.objects.audit import AuditAction
 from clipengine.settings import Settings
 from clipengine.work.upkeep.lock import FolderLock
 
@@ -87,3 +89,10 @@ def store_identity(settings: Settings) -> Iterator[StoreIdentityRecord | None]:
         return
     with closing(open_ledger(settings)) as ledger:
         yield ledger.store_identity
+
+
+@contextmanager
+def command(action: AuditAction) -> Iterator[None]:
+    """Record a change that a command makes in the ledger itself, by the user of the operating system."""
+    with acting(Act(action, Actor("machine", str(os.getuid()), "command"))):
+        yield

@@ -105,6 +105,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "keys list": ("clipengine keys list --data /var/lib/clipengine",),
     "keys revoke": ("clipengine keys revoke laptop",),
+    "audit verify": (
+        "clipengine audit verify",
+        "clipengine audit verify --head 12:3fa9…",
+    ),
+    "audit export": ("clipengine audit export > audit.jsonl",),
     "webhooks add": (
         "clipengine webhooks add https://example.org/hooks",
         'printf %s "$SECRET" | clipengine webhooks add https://example.org/hooks --secret-file -',

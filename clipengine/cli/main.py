@@ -40,6 +40,7 @@ _COMMANDS = {
     "backup": "clipengine.cli.operator.backup:backup",
     "restore": "clipengine.cli.operator.backup:restore",
     "ledger": "clipengine.cli.operator.ledger:ledger",
+    "audit": "clipengine.cli.operator.audit:audit",
     "reset-secrets": "clipengine.cli.operator.reset_secrets:reset_secrets",
     "completion": "clipengine.cli.operator.completion:completion",
 }
@@ -48,7 +49,7 @@ _GROUPS = {
     "With a server": ("recordings", "clips", "transcripts", "webhooks", "rules", "status", "mcp"),
     "Without a server": ("cut", "transcribe", "verify"),
     "Run a server": ("init", "serve", "worker", "config", "keys", "doctor"),
-    "Keep its data": ("backup", "restore", "ledger", "reset-secrets"),
+    "Keep its data": ("backup", "restore", "ledger", "audit", "reset-secrets"),
     "Shell": ("completion",),
 }
 

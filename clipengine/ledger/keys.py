@@ -65,6 +65,7 @@ class Keys:
         row = {**vars(key), "scopes": list(key.scopes), "sha256": _digest(text, user_id)}
         with self._database.transaction():
             self._database.insert(KeyRow.insert(row))
+            self._database.concerns(key.key_id)
         return key, text
 
     def verify(self, text: str) -> ApiKey | None:
@@ -111,6 +112,7 @@ class Keys:
             unrevoked = KeyRow.key_id == key_id, KeyRow.revoked_at.is_null()
             self._database.change(KeyRow.update(revoked_at=now_ms()).where(*unrevoked))
             row = self._database.by_key(KeyRow, key_id)
+            self._database.concerns(key_id)
         if row is None:
             raise KeyNotFound.of(key_id)
         return _key(row)

@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from clipengine.clips.transcription import Transcriber
+from clipengine.ledger.audit import Audit
+from clipengine.ledger.audit_chain import AuditChain
 from clipengine.ledger.batches import Batches
 from clipengine.ledger.clip_bytes_limit import ClipLimit
 from clipengine.ledger.clips import Clips
@@ -93,6 +95,8 @@ class Ledger:
                 hint=database.backend.key_hint,
             )
             self._default_secret = self._vault.open(read_meta(database, "default_secret") or "", "default_secret")
+        self.audit = Audit(database)
+        self.audit_chain = AuditChain(database, self._vault.derive)
         self.keys = Keys(database, key_prefix)
         self.users = Users(database)
         self.user_sessions = UserSessions(database)

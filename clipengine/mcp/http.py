@@ -16,6 +16,7 @@ import httpx
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Address
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
@@ -79,7 +80,9 @@ class McpEndpoint:
         assert self._app is not None
         headers = {name: request.headers[name] for name in ("host", "traceparent") if name in request.headers}
         headers["x-request-id"] = request.scope["request_id"]
-        return AsyncClient("http://127.0.0.1", given.text, retries=0, transport=_InProcess(self._app, headers))
+        return AsyncClient(
+            "http://127.0.0.1", given.text, retries=0, transport=_InProcess(self._app, headers, request.client)
+        )
 
 
 def _caller(client: AsyncClient, principal: Principal) -> Caller:
@@ -95,10 +98,10 @@ class _InProcess(httpx.AsyncBaseTransport):
     They fail once the server stops, because its long polls return at once then.
     """
 
-    def __init__(self, app: Starlette, headers: Mapping[str, str]) -> None:
+    def __init__(self, app: Starlette, headers: Mapping[str, str], peer: Address | None) -> None:
         self._app = app
         self._headers = headers
-        self._transport = httpx.ASGITransport(app)
+        self._transport = httpx.ASGITransport(app, client=peer or ("", 0))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self._app.state.changes.closed:

@@ -262,7 +262,7 @@ def test_repeated_request_makes_one_rule(server: ApiServer) -> None:
 def test_lists_and_requests_for_clips_cost_no_statement_more_with_or_without_rules(
     engine: RecordedEngine, server: ApiServer, http: httpx.Client
 ) -> None:
-    """The numbers are those of the version before rules. Keys are written, and queued clips counted, now and then."""
+    """The numbers are those before rules, and an INSERT into the audit log with the clip. Keys are written, and queued clips counted, now and then."""
     recording = engine.make_recording()
     path = f"/v1/recordings/{recording.recording_id}/clips"
     body = {"label": "goal", "start_seconds": 1, "end_seconds": 2}
@@ -270,7 +270,7 @@ def test_lists_and_requests_for_clips_cost_no_statement_more_with_or_without_rul
         "clips": (1, lambda: http.get("/v1/clips")),
         "clips of a recording": (2, lambda: http.get(path)),
         "recordings": (1, lambda: http.get("/v1/recordings")),
-        "clip": (4, lambda: http.post(path, json=body)),
+        "clip": (5, lambda: http.post(path, json=body)),
     }
     passed: list[str] = []
     engine.ledger.database._connections.query_hooks.append(lambda query: passed.append(query.sql))

@@ -83,6 +83,13 @@ def role_of(identity: Identity) -> Role:
 
 def authorize(ledger: Ledger, given: Credential, action: Action, object: Object) -> Principal:
     """Return the caller. Raise Unauthorized, or Forbidden if the caller may not do this with the object."""
+    caller = authenticate(ledger, given)
+    require(caller, action, object)
+    return caller
+
+
+def authenticate(ledger: Ledger, given: Credential) -> Principal:
+    """Return the caller, who may not be allowed to do anything yet. Raises Unauthorized."""
     principals = ledger.principals
     if given.is_session:
         caller = _as_stated(ledger, principals.of_session(given.text), given)
@@ -90,7 +97,6 @@ def authorize(ledger: Ledger, given: Credential, action: Action, object: Object)
         caller = principals.of_key(given.text)
     if caller is None:
         raise Unauthorized(hint=_ENDED_SESSION if given.is_session else _WRONG_KEY)
-    require(caller, action, object)
     return caller
 
 

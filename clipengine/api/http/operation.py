@@ -28,7 +28,8 @@ from starlette.types import Scope as AsgiScope
 
 from clipengine import tracing
 from clipengine.api.http.access import PUBLIC, Action, Object, needed_scope, require
-from clipengine.api.http.auth import Credential, authorize, credential
+from clipengine.api.http.acts import act_of, actor_of, named_ids, recording, set_actor
+from clipengine.api.http.auth import Credential, authenticate, credential
 from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.former import FORMER_HEADERS, former_path, uses_former_name
 from clipengine.api.http.open_streams import LARGE_BYTES, large_request, own_turn, set_caller, set_credential
@@ -49,6 +50,7 @@ from clipengine.errors import ClipEngineError, Internal, MethodNotAllowed, Reque
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.principals import Principal
+from clipengine.objects.audit import AuditAction
 from clipengine.objects.base import ApiObject
 from clipengine.objects.key import Scope
 
@@ -84,6 +86,11 @@ class Call(Generic[Q, B]):
     def traceparent(self) -> str | None:
         """The traceparent of the span of this request, or of the caller if no spans are recorded."""
         return tracing.current(otherwise=_caller(self.request))
+
+    def concerns(self, ids: Sequence[str]) -> None:
+        """Name the objects of the request for the audit log, if its path does not."""
+        if (act := act_of(self.request)) is not None:
+            act.name(ids)
 
     async def in_thread(self, work: Callable[..., T], *values: object) -> T:
         """Run `work` in the thread pool, in one of the caller's threads. For async handlers."""
@@ -135,6 +142,11 @@ class Operation:
     is_former: bool = False  # at an address of an earlier release
     multiplies: bool = False  # a small body may stand for the work of a large one
     owner: OwnerOf | None = None  # of the object that it deletes
+    audit: AuditAction | None = None  # of an operation that changes, downloads or discloses something
+
+    @property
+    def changes(self) -> bool:
+        return self.action in ("write", "delete") and self.method != "GET"
 
     @property
     def takes_json(self) -> bool:
@@ -200,11 +212,17 @@ def once(call: Call[Q, B], work: Callable[[], StoredAnswer], then: Callable[[], 
 def kept_answer(call: Call[Q, B], work: Callable[[], StoredAnswer], request_hash: str) -> tuple[StoredAnswer, bool]:
     """Return the answer of `work`, or the stored one of the same request and True, see `once`."""
     request = call.request
+
+    def named() -> StoredAnswer:
+        answer = work()
+        call.concerns(named_ids(answer.body))
+        return answer
+
     return call.ledger.idempotency.once(
         idempotency_key(request.headers.get("idempotency-key")),
         scope=f"{call.caller.id} {request.method} {request.scope['path']}",
         fingerprint=request_hash,
-        work=work,
+        work=named,
     )
 
 
@@ -331,6 +349,18 @@ class Resource:
             return response
 
     async def _perform(self, operation: Operation, request: Request) -> Response:
+        """Answer the request, and record it in the audit log if its operation has an action there."""
+        if operation.audit is None:
+            return await self._answer(operation, request)
+        ledger = self._engine.ledger
+        with recording(ledger.audit, request, operation.audit, changes=operation.changes) as act:
+            response = await self._answer(operation, request)
+        is_viewing = not operation.changes and request.method != "HEAD" and response.status_code < 400
+        if is_viewing and ledger.audit.begins_viewing(act):
+            await run_in_threadpool(in_session, ledger, lambda: ledger.audit.record_viewing(act))
+        return response
+
+    async def _answer(self, operation: Operation, request: Request) -> Response:
         given = credential(request)
         set_credential(request.scope, given.text)
         if not operation.takes_json:
@@ -365,7 +395,10 @@ class Resource:
     def _authorized(self, operation: Operation, request: Request, given: Credential) -> Principal:
         """Return the caller and count the request against its rate limit."""
         ledger = self._engine.ledger
-        caller = authorize(ledger, given, operation.action, operation.object(request.path_params, ledger))
+        caller = authenticate(ledger, given)
+        if operation.audit is not None:
+            set_actor(request, actor_of(caller, request, given), ledger.audit)
+        require(caller, operation.action, operation.object(request.path_params, ledger))
         self._rates.spend(caller.id)
         set_caller(request.scope, caller.id)
         return caller

@@ -94,6 +94,7 @@ def unique_names(clips: Sequence[Clip]) -> Iterator[str]:
 
 async def archive_clips(call: Call[NoQuery, ArchiveClips]) -> Response:
     """Respond with the archive. The faults of all clips are reported together, before it begins."""
+    call.concerns(call.body.clip_ids)
     check = partial(check_each, pointer="/clip_ids")
     clips = await call.in_session(lambda: check(call.body.clip_ids, partial(_complete_clip, call)))
     store = call.engine.store
@@ -124,5 +125,6 @@ OPERATIONS = [
         ],
         (ClipNotFound, ClipNotComplete, ObjectNotFound, StorageDenied, StorageUnavailable),
         body=ArchiveClips,
+        audit="clip.download",
     ),
 ]

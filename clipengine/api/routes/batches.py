@@ -66,5 +66,6 @@ OPERATIONS = [
         [_BATCH],
         (*_MISSING, BatchEnded),
         creates=True,
+        audit="batch.cancel",
     ),
 ]

@@ -247,6 +247,7 @@ OPERATIONS = [
         _CREATE_ERRORS,
         body=CreateClip,
         creates=True,
+        audit="clip.create",
     ),
     Operation(
         "POST",
@@ -258,6 +259,7 @@ OPERATIONS = [
         _CREATE_ERRORS,
         body=CreateClips,
         creates=True,
+        audit="clip.create",
     ),
     Operation(
         "POST",
@@ -269,6 +271,7 @@ OPERATIONS = [
         (*_CREATE_ERRORS, NothingRecorded, NotRecordedYet),
         body=CreateClipsByTime,
         creates=True,
+        audit="clip.create",
     ),
     Operation(
         "GET",
@@ -301,6 +304,7 @@ OPERATIONS = [
         [NOTHING],
         _MISSING,
         owner=owners.of_clip,
+        audit="clip.delete",
     ),
     Operation(
         "PATCH",
@@ -311,6 +315,7 @@ OPERATIONS = [
         [_CLIP],
         (*_MISSING, InvalidLabel),
         body=UpdateClip,
+        audit="clip.update",
     ),
     Operation(
         "POST",
@@ -321,6 +326,7 @@ OPERATIONS = [
         [_CLIP],
         (*_MISSING, ClipEnded),
         creates=True,
+        audit="clip.cancel",
     ),
     Operation(
         "POST",
@@ -331,6 +337,7 @@ OPERATIONS = [
         [replace(_CLIP, status=202)],
         (*_MISSING, ClipNotFailed),
         creates=True,
+        audit="clip.retry",
     ),
     Operation(
         "GET",

@@ -65,6 +65,7 @@ _GROUPS = (
             "machines",
             "connections",
             "monitoring",
+            "audit",
             "troubleshooting",
             "moving",
         ),

@@ -251,6 +251,7 @@ OPERATIONS = [
         summary="Download a recording",
         answers=_FILES,
         errors=(RecordingNotFound, RecordingHasPieces, RecordingMissing, RecordingChanged, *_STORE_ERRORS),
+        audit="recording.download",
     ),
     _operation(
         "/v1/clips/{clip_id}/download",
@@ -258,6 +259,7 @@ OPERATIONS = [
         summary="Download a clip",
         answers=_FILES,
         errors=_CLIP_ERRORS,
+        audit="clip.download",
     ),
     _operation(
         "/v1/clips/{clip_id}/poster",

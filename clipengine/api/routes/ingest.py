@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from clipengine.api.http.access import Object, Sender, require
+from clipengine.api.http.acts import actor_of_source
 from clipengine.api.http.operation import in_session, json_response
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.validation import BodyBudget, parse_json, read_bytes
@@ -28,6 +29,7 @@ from clipengine.ingest import event
 from clipengine.ingest.event import Arrival, Download, Ignored
 from clipengine.ingest.jibri import described
 from clipengine.ingest.sources import NAMES, enabled_sources
+from clipengine.ledger.database.act import Act, Actor, acting
 from clipengine.ledger.fetches import Origin
 from clipengine.recordings.discovery import (
     clean_name,
@@ -95,17 +97,20 @@ class _Ingest:
     def _handle(self, name: str, source: event.Source, request: Request, body: bytes) -> Response:
         received = event.Request(request.headers, body, event.without_nul(parse_json(body)), time.time())
         source.verify(received)
-        require(Sender(name), "write", Object("recordings"))
+        sender = Sender(name)
+        require(sender, "write", Object("recordings"))
         reading = source.read(received)
         if reading.reply is not None:
             return json_response(reading.reply)
-        return in_session(self._engine.ledger, lambda: self._register(name, reading))
+        actor = actor_of_source(sender, request)
+        return in_session(self._engine.ledger, lambda: self._register(name, reading, actor))
 
-    def _register(self, source: str, reading: event.Reading) -> Response:
+    def _register(self, source: str, reading: event.Reading, actor: Actor) -> Response:
         recording_ids: list[str] = []
         ignored: list[Ignored] = []
         for each in reading.found:
-            result = self._handle_one(each)
+            with acting(Act("recording.create", actor)):
+                result = self._handle_one(each)
             if isinstance(result, Ignored):
                 ignored.append(result)
                 outcome: str = result.reason

@@ -44,6 +44,7 @@ OPERATIONS = [
         (UserNotFound,),
         body=CreateKey,
         creates=True,
+        audit="key.create",
     ),
     Operation(
         "GET",
@@ -61,5 +62,6 @@ OPERATIONS = [
         "Revoke an API key",
         [NOTHING],
         (KeyNotFound,),
+        audit="key.revoke",
     ),
 ]

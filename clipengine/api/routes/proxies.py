@@ -123,5 +123,6 @@ OPERATIONS = [
         summary="Get a segment of a proxy",
         answers=[Answer(200, "A fragment with H.264 and AAC, at the recording's times.", media_type=_MP4), KNOWN],
         errors=(*PREVIEW_ERRORS, NotFound),
+        audit="recording.play",
     ),
 ]

@@ -269,6 +269,7 @@ OPERATIONS = [
         ),
         body=RegisterRecording,
         creates=True,
+        audit="recording.create",
     ),
     Operation(
         "GET",
@@ -298,6 +299,7 @@ OPERATIONS = [
         [Answer(200, "It is `complete` after a moment, or has ended already.", RecordingObject)],
         (RecordingNotFound,),
         creates=True,
+        audit="recording.end",
     ),
     Operation(
         "GET",
@@ -318,6 +320,7 @@ OPERATIONS = [
         [_RECORDING],
         (RecordingNotFound,),
         body=UpdateRecording,
+        audit="recording.update",
     ),
     Operation(
         "DELETE",
@@ -329,5 +332,6 @@ OPERATIONS = [
         (RecordingNotFound, RecordingBusy),
         query=DeleteRecording,
         owner=owners.of_recording,
+        audit="recording.delete",
     ),
 ]

@@ -274,6 +274,7 @@ def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operati
                 **checksum,
             },
             answer_headers=every,
+            audit="upload.begin",
         ),
         Operation(
             "GET",
@@ -301,6 +302,7 @@ def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operati
             },
             uploads=[BYTES],
             answer_headers=every,
+            audit="upload.append",
         ),
         Operation(
             "POST",
@@ -325,5 +327,6 @@ def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operati
             [NOTHING],
             (UploadNotFound, UploadLocked, TusVersionUnsupported, Busy),
             answer_headers=every,
+            audit="upload.end",
         ),
     ]

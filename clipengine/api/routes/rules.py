@@ -185,6 +185,7 @@ OPERATIONS = [
         (*_INVALID, Conflict),
         body=CreateRule,
         creates=True,
+        audit="rule.create",
     ),
     Operation(
         "GET",
@@ -205,8 +206,11 @@ OPERATIONS = [
         [_RULE],
         (RuleNotFound, *_INVALID, Conflict),
         body=UpdateRule,
+        audit="rule.update",
     ),
-    Operation("DELETE", _ONE, "delete", delete_rule, "Delete a rule", [NOTHING], (RuleNotFound, Conflict)),
+    Operation(
+        "DELETE", _ONE, "delete", delete_rule, "Delete a rule", [NOTHING], (RuleNotFound, Conflict), audit="rule.delete"
+    ),
     Operation(
         "POST",
         f"{_ONE}/try",
@@ -239,6 +243,7 @@ OPERATIONS = [
         (RuleNotFound, Conflict),
         body=BackfillRule,
         creates=True,
+        audit="rule.backfill",
     ),
     Operation(
         "DELETE",
@@ -248,6 +253,7 @@ OPERATIONS = [
         "Cancel the backfill of a rule",
         [_RULE],
         (RuleNotFound,),
+        audit="rule.cancel_backfill",
     ),
     Operation(
         "GET",

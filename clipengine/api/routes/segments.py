@@ -79,5 +79,6 @@ OPERATIONS = [
         (RecordingNotFound, SegmentsChanged, PreconditionMissing),
         body=PutSegments,
         headers={"If-Match": _IF_MATCH},
+        audit="segments.update",
     ),
 ]

@@ -265,6 +265,7 @@ OPERATIONS = [
         body=CreateVariants,
         creates=True,
         multiplies=True,
+        audit="batch.create",
     ),
     Operation(
         "POST",
@@ -276,6 +277,7 @@ OPERATIONS = [
         _ERRORS,
         body=DeleteClips,
         creates=True,
+        audit="clip.delete",
     ),
     Operation(
         "DELETE",
@@ -286,5 +288,6 @@ OPERATIONS = [
         [_TRIED, _QUEUED],
         (RecordingNotFound, *_ERRORS),
         query=DeleteClipsOfRecording,
+        audit="clip.delete",
     ),
 ]

@@ -20,13 +20,23 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from clipengine.api.http.access import PUBLIC, Object, require
-from clipengine.api.http.auth import SESSION_COOKIE, authorize, check_site, credential, role_of, stated_identity
+from clipengine.api.http.acts import actor_of, peer_of, recording, set_actor
+from clipengine.api.http.auth import (
+    SESSION_COOKIE,
+    Credential,
+    authorize,
+    check_site,
+    credential,
+    role_of,
+    stated_identity,
+)
 from clipengine.api.http.operation import in_session, json_response
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.proxy_identity import Identity
 from clipengine.api.http.requests.access import SignIn
 from clipengine.api.http.validation import parse_json, read_body, validate_body
 from clipengine.errors import Forbidden, Unauthorized
+from clipengine.ledger.database.act import Actor
 from clipengine.ledger.principals import Principal
 from clipengine.ledger.sessions import LIFETIME_MS
 
@@ -75,10 +85,11 @@ class _Sessions:
     async def _sign_in(self, request: Request) -> Response:
         require(None, "write", PUBLIC)
         raw = await read_body(request, limit=SignIn.limit(self._engine.settings.server.max_body_bytes))
-        caller, token = await self._in_session(lambda: self._begun(validate_body(SignIn, parse_json(raw))))
+        with recording(self._ledger.audit, request, "session.begin"):
+            caller, token = await self._in_session(lambda: self._begun(validate_body(SignIn, parse_json(raw)), request))
         return self._with_cookie(json_response(_shown(caller)), token)
 
-    def _begun(self, body: SignIn) -> tuple[Principal, str]:
+    def _begun(self, body: SignIn, request: Request) -> tuple[Principal, str]:
         """Return the principal of a new session, and its token."""
         sessions = self._ledger.sessions
         if body.code is not None:
@@ -89,7 +100,9 @@ class _Sessions:
             raise Unauthorized
         if key.user_id is not None:
             raise Forbidden("The key of a user starts no session", hint="Sign in as the user, or use another key.")
-        return Principal.of_key(key), sessions.begin(key)
+        caller = Principal.of_key(key)
+        set_actor(request, actor_of(caller, request), self._ledger.audit)
+        return caller, sessions.begin(key)
 
     async def _who(self, request: Request) -> Response:
         """Describe the session, or return 204 without one: browsers log a 401 in their console.
@@ -104,11 +117,12 @@ class _Sessions:
             if identity is None:
                 return Response(status_code=204)
             check_site(request)
-            caller, token = await self._in_session(lambda: self._begun_for(identity))
+            with recording(self._ledger.audit, request, "session.begin"):
+                caller, token = await self._in_session(lambda: self._begun_for(identity, request))
             return self._with_cookie(json_response(_shown(caller)), token)
         return json_response(_shown(caller))
 
-    def _begun_for(self, identity: Identity) -> tuple[Principal, str]:
+    def _begun_for(self, identity: Identity, request: Request) -> tuple[Principal, str]:
         """Return the principal of a new session of a user whom the proxy states, and its token. Raises Forbidden."""
         users = self._ledger.users
         with self._ledger.transaction():
@@ -118,7 +132,9 @@ class _Sessions:
                 user = users.set_role(user.user_id, role)
             if user.disabled_at is not None:
                 raise Forbidden("This user is disabled", hint="Ask an operator.")
-            _, token = self._ledger.user_sessions.begin(user.user_id)
+            set_actor(request, Actor("user", user.user_id, "proxy", peer=peer_of(request)), self._ledger.audit)
+            session, token = self._ledger.user_sessions.begin(user.user_id)
+            self._ledger.database.concerns(session.session_id)
         caller = self._ledger.principals.of_session(token)
         if caller is None:  # disabled at this moment
             raise Unauthorized
@@ -128,10 +144,17 @@ class _Sessions:
         require(None, "write", PUBLIC)
         given = credential(request)
         if given.is_session:
-            await self._in_session(lambda: self._ledger.principals.end_session(given.text))
+            with recording(self._ledger.audit, request, "session.end"):
+                await self._in_session(lambda: self._end(given, request))
         response = Response(status_code=204)
         response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict", secure=self._secure)
         return response
+
+    def _end(self, given: Credential, request: Request) -> None:
+        principals = self._ledger.principals
+        if (caller := principals.of_session(given.text)) is not None:
+            set_actor(request, actor_of(caller, request, given), self._ledger.audit)
+        principals.end_session(given.text)
 
     async def _in_session(self, work: Callable[[], T]) -> T:
         return await run_in_threadpool(in_session, self._ledger, work)

@@ -27,7 +27,9 @@ from clipengine.api.routes.page import store_origins
 from clipengine.api.routes.share_page import Address, missing_page, oembed, player_page, share_page, start_of
 from clipengine.clips.clip import Clip
 from clipengine.errors import ClipNotFound, NotFound, StorageError, StorageUnavailable
+from clipengine.ledger.database.act import Actor
 from clipengine.ledger.shares import Share
+from clipengine.objects.audit import AuditAction
 from clipengine.stores.base import Store
 from clipengine.timecode import now_ms
 
@@ -106,7 +108,10 @@ class _Links:
 
     def download(self, request: Request) -> Response:
         found = self._find(request, request.path_params["token"], "download")
-        return self._object(serve_clip(self._store, request, found.clip, link_seconds=_valid(found)))
+        response = self._object(serve_clip(self._store, request, found.clip, link_seconds=_valid(found)))
+        if request.method == "GET" and _begins(request, response):
+            self._count("share.download", found.share)
+        return response
 
     def poster(self, request: Request) -> Response:
         found = self._find(request, request.path_params["token"])
@@ -161,12 +166,23 @@ class _Links:
             return Response(missing_page(_texts(request)), status_code=404, media_type="text/html", headers=headers)
         if request.method == "GET" and _is_viewer(request):
             self._engine.ledger.shares.count_view(found.share.share_id)
+            self._count("share.view", found.share)
         return Response(render(found), media_type="text/html", headers=headers)
+
+    def _count(self, action: AuditAction, share: Share) -> None:
+        """Count a visit for the audit log, without the address of the visitor."""
+        visitor = Actor("share", share.share_id, "share", share.share_id)
+        self._engine.ledger.audit.count(action, visitor, share.clip_id)
 
     @staticmethod
     def _object(response: Response) -> Response:
         response.headers.update(_OBJECT_HEADERS)
         return response
+
+
+def _begins(request: Request, response: Response) -> bool:
+    """Return True unless the request continues a download, or the client has the bytes already."""
+    return response.status_code in (200, 206, 302) and request.headers.get("range", "bytes=0-").startswith("bytes=0-")
 
 
 def _nothing() -> NotFound:

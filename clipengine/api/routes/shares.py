@@ -118,6 +118,7 @@ OPERATIONS = [
         (ClipNotFound, ClipNotComplete, Conflict),
         body=CreateShare,
         creates=True,
+        audit="share.create",
     ),
     Operation(
         "GET",
@@ -137,6 +138,7 @@ OPERATIONS = [
         "Get a share with its link",
         [Answer(200, "The share, with its link.", SharedLinkObject)],
         (ClipNotFound, ShareNotFound),
+        audit="share.read",
     ),
     Operation(
         "GET",
@@ -147,6 +149,7 @@ OPERATIONS = [
         [Answer(200, "The QR code.", media_type="image/svg+xml")],
         (ClipNotFound, ShareNotFound, Conflict),
         query=GetShareCode,
+        audit="share.read",
     ),
     Operation(
         "DELETE",
@@ -157,5 +160,6 @@ OPERATIONS = [
         [NOTHING],
         (ClipNotFound, ShareNotFound),
         owner=owners.of_share,
+        audit="share.delete",
     ),
 ]

@@ -123,6 +123,7 @@ OPERATIONS = [
         ),
         body=Transcribe,
         creates=True,
+        audit="transcription.create",
     ),
     Operation(
         "GET",
@@ -152,5 +153,6 @@ OPERATIONS = [
         [Answer(200, "The transcription, which has failed with `cancelled`.", TranscriptionObject)],
         (TranscriptNotFound, TranscriptionEnded),
         creates=True,
+        audit="transcription.cancel",
     ),
 ]

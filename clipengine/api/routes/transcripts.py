@@ -158,6 +158,7 @@ OPERATIONS = [
         ),
         uploads=tuple(_FORMATS),
         headers={"If-Match": _IF_MATCH},
+        audit="transcript.update",
     ),
     Operation(
         "GET",
@@ -184,6 +185,7 @@ OPERATIONS = [
         [NOTHING],
         _MISSING,
         owner=owners.of_transcript,
+        audit="transcript.delete",
     ),
     Operation(
         "GET",

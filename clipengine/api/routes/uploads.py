@@ -51,6 +51,7 @@ def operations(slots: anyio.CapacityLimiter) -> list[Operation]:
             (PayloadTooLarge, StorageUnavailable, DiskFull, Busy),
             query=UploadRecording,
             uploads=["application/octet-stream"],
+            audit="recording.create",
         )
     ]
 

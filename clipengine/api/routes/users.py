@@ -90,6 +90,7 @@ OPERATIONS = [
         [_USER],
         (*_MISSING, Conflict),
         body=UpdateUser,
+        audit="user.update",
     ),
     Operation(
         "DELETE",
@@ -99,6 +100,7 @@ OPERATIONS = [
         "Delete a user, the sessions and the keys; objects stay",
         [NOTHING],
         _MISSING,
+        audit="user.delete",
     ),
     Operation(
         "GET",
@@ -118,5 +120,6 @@ OPERATIONS = [
         [NOTHING],
         (NotFound,),
         owner=owners.of_session,
+        audit="session.end",
     ),
 ]

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.data_folder import make_private, open_ledger
+from clipengine.cli.data_folder import command, make_private, open_ledger
 from clipengine.cli.operator.doctor import findings, show
 from clipengine.cli.options import settings_of
 from clipengine.errors import SettingsError
@@ -157,7 +157,8 @@ def _check(settings: Settings, config: Path) -> int:
         return 1
     ledger = open_ledger(settings)
     try:
-        key = None if ledger.keys.list() else ledger.keys.create("first")[1]
+        with command("key.create"):
+            key = None if ledger.keys.list() else ledger.keys.create("first")[1]
     finally:
         ledger.close()
     if key:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.data_folder import has_ledger, no_ledger, open_ledger
+from clipengine.cli.data_folder import command, has_ledger, no_ledger, open_ledger
 from clipengine.cli.groups import Commands
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
 from clipengine.ledger.keys import MAX_KEY_NAME, SCOPES
@@ -40,7 +40,7 @@ def create(name: str, scopes: tuple[Scope, ...], config: Path | None, data: Path
     """Create the key NAME and print it to standard output. It is not shown again."""
     if not name.strip() or len(name) > MAX_KEY_NAME or not name.isprintable():
         raise click.BadParameter(f"must have 1 to {MAX_KEY_NAME} printable characters", param_hint="'NAME'")
-    with _ledger(config, data, create=True) as ledger:
+    with _ledger(config, data, create=True) as ledger, command("key.create"):
         _, text = ledger.keys.create(name, scopes=scopes or SCOPES)
     output.say(f"key {name!r}, shown only once:")
     click.echo(text)
@@ -63,7 +63,7 @@ def list_(config: Path | None, data: Path | None, as_json: bool) -> None:
 @data_option
 def revoke(key: str, config: Path | None, data: Path | None) -> None:
     """Revoke a key. It becomes invalid at once."""
-    with _ledger(config, data) as ledger:
+    with _ledger(config, data) as ledger, command("key.revoke"):
         revoked = ledger.keys.revoke_named(key)
     output.say(f"key {revoked.name!r} ({revoked.key_id}) is revoked")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.data_folder import exclusive
+from clipengine.cli.data_folder import command, exclusive
 from clipengine.cli.options import config_option, data_option, settings_of
 from clipengine.ledger.opening.location import location_of
 from clipengine.ledger.opening.location import reset_secrets as reset
@@ -19,7 +19,7 @@ from clipengine.ledger.opening.location import reset_secrets as reset
 def reset_secrets(config: Path | None, data: Path | None) -> None:
     """Create a new secrets.key if it is lost. Webhooks created with the API then need new secrets."""
     settings = settings_of(config, data)
-    with exclusive(settings):
+    with exclusive(settings), command("secrets.reset"):
         disabled = reset(location_of(settings))
     output.say("Created a new secrets.key. Webhook URLs of single clips are signed with a new secret from now on.")
     for webhook_id in disabled:

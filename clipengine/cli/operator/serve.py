@@ -23,7 +23,7 @@ from clipengine import __version__
 from clipengine.api.app import create_app
 from clipengine.api.http.ports import Endpoint
 from clipengine.cli import output
-from clipengine.cli.data_folder import locations
+from clipengine.cli.data_folder import command, locations
 from clipengine.cli.operator.running_engine import run_engine
 from clipengine.cli.options import config_option, data_option, drain_option, host_option, port_option
 from clipengine.engine import Engine
@@ -134,7 +134,8 @@ def _log_problems(engine: Engine) -> None:
 
 
 def _first_key(engine: Engine) -> str | None:
-    return None if engine.ledger.keys.list() else engine.ledger.keys.create("first")[1]
+    with command("key.create"):
+        return None if engine.ledger.keys.list() else engine.ledger.keys.create("first")[1]
 
 
 def _own_command() -> str:

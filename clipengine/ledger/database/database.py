@@ -22,6 +22,7 @@ from typing import Any, Literal, cast
 import peewee
 
 from clipengine.errors import Internal, StorageUnavailable
+from clipengine.ledger.database.act import Act, current_act
 from clipengine.ledger.database.backend import BUSY_SECONDS, Backend, Listener, Wakers
 
 logger = logging.getLogger(__name__)
@@ -125,9 +126,10 @@ def _ignore(*_: object) -> None:
 
 
 class _Pending(threading.local):
-    """Changes and messages of this thread's open transaction, in order."""
+    """Changes and messages of this thread's open transaction, in order, and the act that changes rows."""
 
     def __init__(self) -> None:
+        self.act: Act | None = None
         self.changes: dict[tuple[str, str], bool] = {}  # True: other engines are notified too
         self.messages: dict[tuple[Queue, str], None] = {}
 
@@ -153,6 +155,7 @@ class Database:
         self._observe_connection: WaitObserver = _ignore
         self._observe_lock: WaitObserver = _ignore
         self._send: SendMessage = _ignore
+        self._record_act: Callable[[Act], None] = _ignore
         self._pid = os.getpid()
         # Writers of this process wait here: SQLite would let them poll, PostgreSQL would need a connection for each.
         self._writer = threading.Lock()
@@ -173,6 +176,10 @@ class Database:
     def on_message(self, send: SendMessage) -> None:
         """Send messages with `send(queue, id)`: in the transaction if engines share the ledger, else after it."""
         self._send = send
+
+    def on_act(self, record: Callable[[Act], None]) -> None:
+        """Record acts with `record(act)`, in the transaction of their first change."""
+        self._record_act = record
 
     def follow(self, wakers: Wakers) -> None:
         """Notify the listeners of changes by other engines as well, until `close`. `wakers`: see `Backend.follow`."""
@@ -210,7 +217,8 @@ class Database:
                 with self._savepoint():
                     yield
                 return
-            began = time.monotonic()
+            began, act = time.monotonic(), current_act()
+            was_recorded = act is not None and act.is_recorded
             exclusive = ordered or not self.shared
             if exclusive and not self._writer.acquire(timeout=self._busy_seconds):
                 raise StorageUnavailable("the ledger was busy for too long", hint=self.backend.busy_hint)
@@ -221,11 +229,16 @@ class Database:
                     with self._atomic(mode):
                         if exclusive:
                             self._observe_lock(time.monotonic() - began)
-                        yield
+                        with self.recorded(durable=durable):
+                            yield
                         if shared := [change for change, remote in self._pending.changes.items() if remote]:
                             self.backend.notify_engines(self.run, shared)
                         if self.shared:
                             self._send_all(list(self._pending.messages))
+            except BaseException:
+                if act is not None and not was_recorded:
+                    act.undo()
+                raise
             finally:
                 if exclusive:
                     self._writer.release()
@@ -248,7 +261,7 @@ class Database:
     def _savepoint(self) -> Iterator[None]:
         changes, messages = dict(self._pending.changes), dict(self._pending.messages)
         try:
-            with self._atomic(""):
+            with self._atomic(""), self.recorded():
                 yield
         except BaseException:
             self._pending.changes, self._pending.messages = changes, messages
@@ -271,9 +284,38 @@ class Database:
         with self._translated():
             block.__exit__(None, None, None)
 
+    @contextmanager
+    def recorded(self, *, durable: bool = True) -> Iterator[None]:
+        """Record the act of this context at the end of the block, if the block has changed a row.
+
+        Call it in a transaction. A block inside another one of the same act leaves it to that one. Changes that need
+        not be durable, such as the time of a key's last use, are no part of an act.
+        """
+        act, outer = current_act(), self._pending.act
+        if act is None or act is outer or act.actor is None or act.is_recorded or not durable:
+            yield
+            return
+        self._pending.act = act
+        try:
+            yield
+            if act.has_changed:
+                self._record_act(act)
+                act.is_recorded = True
+        except BaseException:
+            act.undo()
+            raise
+        finally:
+            self._pending.act = outer
+
+    def concerns(self, ident: str) -> None:
+        """Name an object that this transaction changes, for the audit log."""
+        if self._pending.act is not None:
+            self._pending.act.note(ident)
+
     def record_change(self, kind: Kind, ident: str) -> None:
         """Notify the listeners of a change once, after the commit. Call it inside a transaction."""
         self._pending.changes[kind, ident] = True
+        self.concerns(ident)
 
     def record_progress(self, kind: Kind, ident: str) -> None:
         """Notify only the listeners of this process of a change, after the commit.
@@ -393,11 +435,13 @@ class Database:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Use the transaction of this thread, or open one for a single statement."""
-        if self._connections.in_transaction():
-            yield
-        else:
-            with self.transaction():
+        if not self._connections.in_transaction():
+            with self.transaction(), self._writing():
                 yield
+            return
+        if self._pending.act is not None:
+            self._pending.act.has_changed = True
+        yield
 
     def run(self, sql: str, params: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Run SQL with `?` for each parameter, for migrations and for queries that Peewee cannot express."""

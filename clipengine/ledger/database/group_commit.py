@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
+from clipengine.ledger.database.act import acting
 from clipengine.ledger.database.database import Database
 
 T = TypeVar("T")
@@ -19,16 +20,21 @@ T = TypeVar("T")
 class _Task(Generic[T]):
     """One caller's work and its result or error."""
 
-    def __init__(self, work: Callable[[], T]) -> None:
+    def __init__(self, work: Callable[[], T], database: Database) -> None:
         self._work = work
-        self._context = contextvars.copy_context()  # of the caller, for the log lines
+        self._database = database
+        self._context = contextvars.copy_context()  # of the caller, for the log lines and its act
         self._result: T | None = None
         self.error: BaseException | None = None
         self.done = False
         self.wake = threading.Event()
 
     def run(self) -> None:
-        self._result = self._context.run(self._work)
+        self._result = self._context.run(self._recorded)
+
+    def _recorded(self) -> T:
+        with self._database.recorded():
+            return self._work()
 
     def result(self) -> T:
         if self.error is not None:
@@ -54,7 +60,7 @@ class GroupCommit:
         if self._database.in_transaction:  # waiting for the leader would be a deadlock
             with self._database.transaction():
                 return work()
-        task = _Task(work)
+        task = _Task(work, self._database)
         with self._lock:
             self._waiting.append(cast(_Task[object], task))
             leads, self._has_leader = not self._has_leader, True
@@ -67,7 +73,7 @@ class GroupCommit:
     def _lead(self) -> None:
         group: list[_Task[object]] = []
         try:
-            with self._database.transaction():
+            with acting(None), self._database.transaction():  # each task has its own act
                 group = self._take()
                 for task in group:
                     self._run(task, alone=len(group) == 1)

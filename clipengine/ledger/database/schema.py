@@ -600,6 +600,41 @@ class IdempotencyRow(Model):
         primary_key = False
 
 
+class AuditRow(Model):
+    """An action. A row is only added, given the number of its batch when it is sealed, and deleted with its batch."""
+
+    audit_id = TextField(primary_key=True)
+    at = BigIntegerField()
+    action = TextField()
+    outcome = TextField()  # done or refused
+    count = IntegerField()
+    actor_kind = TextField()
+    actor_id = TextField(null=True)
+    means = TextField(null=True)
+    means_id = TextField(null=True)
+    peer = TextField(null=True)
+    object_id = TextField(null=True)
+    within_id = TextField(null=True)  # what contains the object
+    request_id = TextField(null=True)
+    batch = BigIntegerField(null=True)  # null until it is sealed
+
+    class Meta:
+        table_name = "audit"
+
+
+class AuditBatchRow(Model):
+    """A sealed batch of rows of `audit`."""
+
+    number = BigIntegerField(primary_key=True)
+    entries = JsonText()  # id and tag of each row, in their order
+    newest_at = BigIntegerField()  # of its rows
+    sealed_at = BigIntegerField()
+    head = TextField()
+
+    class Meta:
+        table_name = "audit_batches"
+
+
 TABLES: tuple[type[Model], ...] = (
     MetaRow,
     UserRow,
@@ -635,4 +670,6 @@ TABLES: tuple[type[Model], ...] = (
     AttemptRow,
     EngineRow,
     IdempotencyRow,
+    AuditRow,
+    AuditBatchRow,
 )

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import ModuleType
 
 from clipengine.errors import StartupError
+from clipengine.ledger.audit import Audit
+from clipengine.ledger.audit_chain import AuditChain
 from clipengine.ledger.database.backend import Location, PostgresLocation
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import new_secret
@@ -91,6 +93,7 @@ def reset_secrets(location: Location) -> list[str]:
     Webhooks of the settings get their secrets from there at the next start. Raises StartupError if engines run.
     """
     database = open_database(location)
+    Audit(database)  # records the act of the command
     try:
         with database.transaction():
             if others := Engines(database).running():
@@ -105,6 +108,7 @@ def reset_secrets(location: Location) -> list[str]:
             for ident in ids:
                 values = (vault.seal(new_secret(), ident), ident)
                 database.run("UPDATE endpoints SET secret = ?, previous_secret = NULL WHERE webhook_id = ?", values)
+            AuditChain(database, vault.derive).begin_again()
             reason = "its secret was lost: give it a new one"
             disabled = "UPDATE endpoints SET enabled = FALSE, disabled_reason = ? WHERE origin = 'api'"
             return [row[0] for row in database.run(f"{disabled} RETURNING webhook_id", (reason,))]

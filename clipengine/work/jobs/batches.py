@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from clipengine.backoff import Backoff
 from clipengine.clips.resolve import ResolvedClip
@@ -26,6 +26,7 @@ from clipengine.errors import (
     TranscriptNotFound,
 )
 from clipengine.ledger.batches import Batch, BatchItem
+from clipengine.ledger.database.act import Act, Actor, acting
 from clipengine.recordings.recording import Recording
 from clipengine.rules.expansion import Expansion
 from clipengine.rules.ranges import Skipped
@@ -145,7 +146,8 @@ class BatchJobs(Jobs[Batch]):
         batches = self._ledger.batches
         try:
             self._admit()
-            held = batches.make(item, batch, partial(self._clips.create, self._resolved(batch, item), share))
+            with acting(None if batch.rule_id else _act("clip.create", batch)):
+                held = batches.make(item, batch, partial(self._clips.create, self._resolved(batch, item), share))
         except Busy:
             raise
         except (*_SKIPS, RequestError) as error:
@@ -171,7 +173,8 @@ class BatchJobs(Jobs[Batch]):
 
     def _delete(self, batch: Batch, items: Sequence[BatchItem]) -> None:
         self.faults.reach("deleting")
-        self._write(partial(self._ledger.batches.delete, items, batch, self._ledger.clips.delete))
+        with acting(_act("clip.delete", batch)):
+            self._write(partial(self._ledger.batches.delete, items, batch, self._ledger.clips.delete))
         self.faults.reach("deleted")
         for item in items:
             self._abandon(str(item.source_clip_id))
@@ -209,3 +212,8 @@ class BatchJobs(Jobs[Batch]):
 
     def release(self, item: Batch) -> None:
         self._ledger.batches.later(item, delay_ms=0)
+
+
+def _act(action: Literal["clip.create", "clip.delete"], batch: Batch) -> Act:
+    """Return the act of the caller who has requested the batch."""
+    return Act(action, Actor.of_batch(batch.created_by, batch.batch_id))

@@ -1,4 +1,4 @@
-"""Long chores on the ledger, in batches: expired clips, old events and deliveries, and missing search words."""
+"""Long chores on the ledger, in batches: expired clips, old events and deliveries, the audit log, and search words."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 _SECONDS = 5
 _LIMIT_SECONDS = 60
+_AUDIT_SECONDS = 60
 # Between two batches: other writers of this process get the ledger's write lock.
 _PAUSE_SECONDS = 0.01
 
@@ -26,11 +27,12 @@ class Cleanup:
         self._keep_clips_ms = retention.keep_clips_ms
         self._keep_recordings_ms = retention.keep_recordings_ms
         self._keep_events_ms = retention.keep_events_ms
+        self._keep_audit_ms = retention.keep_audit_ms
         self._max_clips_bytes = retention.max_clips_bytes
         self._running = threading.Lock()
         self._reading = threading.Lock()
         self._stopped = threading.Event()
-        self._due_at = self._limit_at = 0.0
+        self._due_at = self._limit_at = self._audit_at = 0.0
 
     def is_due(self) -> bool:
         """Return True every few seconds, if no thread is deleting."""
@@ -48,6 +50,7 @@ class Cleanup:
             self._keep_limit()
             if rows := self._drain(lambda: self._ledger.retention.run(keep_ms=self._keep_events_ms)):
                 log.info("%d old events and deliveries were deleted", rows)
+            self._keep_audit()
         finally:
             self._due_at = time.monotonic() + _SECONDS
             self._running.release()
@@ -62,6 +65,16 @@ class Cleanup:
         self._limit_at = time.monotonic() + _LIMIT_SECONDS
         if clips := self._drain(lambda: self._ledger.clip_limit.run(self._max_clips_bytes)):
             log.warning("%d clips were deleted, because all clips used more than retention.max_clips_bytes", clips)
+
+    def _keep_audit(self) -> None:
+        """Write the counts of the audit log, seal its new rows and delete its old ones, once a minute."""
+        if time.monotonic() < self._audit_at:
+            return
+        self._audit_at = time.monotonic() + _AUDIT_SECONDS
+        self._ledger.audit.flush()
+        self._drain(lambda: 0 if self._ledger.audit_chain.seal() is None else 1)
+        if rows := self._drain(lambda: self._ledger.audit_chain.remove(keep_ms=self._keep_audit_ms)):
+            log.info("%d old rows of the audit log were deleted", rows)
 
     def index_missing(self) -> None:
         """Index the rows that an older version wrote. Lists find them by their words and tags afterwards."""

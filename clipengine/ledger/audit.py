@@ -1,0 +1,229 @@
+"""The audit log: who has changed, downloaded or disclosed what. `audit_chain` seals it.
+
+Changes are recorded in their transaction (see `Database.recorded`), each object in a row. Downloads are recorded once
+for each viewing, because players send many requests. Refused requests and visits of shares are counted in memory, and
+each count is a row once a minute, so that a flood of requests neither slows the ledger nor fills its disk; a killed
+engine loses the counts of its last minute.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import peewee
+
+from clipengine.errors import StorageError
+from clipengine.ids import new_id
+from clipengine.ledger.cursors import encode_cursor
+from clipengine.ledger.database.act import Act, Actor
+from clipengine.ledger.database.database import Database, Row, insert_statement
+from clipengine.ledger.database.schema import AuditRow
+from clipengine.ledger.pages import Page, read_page
+from clipengine.objects.audit import ActorKind, AuditAction, Means, Outcome
+from clipengine.timecode import now_ms
+
+VIEWING_SECONDS = 600  # without a request, after which a viewing has ended
+_VIEWINGS = 10_000  # that are remembered; older ones would begin again
+MOST_COUNTS: dict[Outcome, int] = {"refused": 20, "done": 100}  # of different callers and objects until the next flush
+_READ_AT_ONCE = 500
+_INSERT = insert_statement(AuditRow)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """A row of the audit log. Times are in ms since 1970, UTC."""
+
+    audit_id: str
+    at: int
+    action: AuditAction
+    outcome: Outcome
+    count: int
+    actor_kind: ActorKind
+    actor_id: str | None
+    means: Means | None
+    means_id: str | None
+    peer: str | None
+    object_id: str | None
+    within_id: str | None
+    request_id: str | None
+    batch: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditFilter:
+    """One page of the log. `after` is inclusive, `before` is not (ms). `object` is also the one that contains it."""
+
+    limit: int
+    cursor: str | None = None
+    actor: str | None = None
+    object: str | None = None
+    action: AuditAction | None = None
+    outcome: Outcome | None = None
+    after: int | None = None
+    before: int | None = None
+
+
+class Audit:
+    """The rows of the log. Thread-safe."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
+        self._database = database
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[Outcome, AuditAction, Actor, str | None]] = Counter()
+        self._viewings: OrderedDict[tuple[Any, ...], float] = OrderedDict()
+        database.on_act(self.record)
+
+    def record(self, act: Act) -> None:
+        """Write a row for each object of an act, in this thread's transaction."""
+        actor, now = act.actor, now_ms()
+        assert actor is not None
+        rows = [
+            _row(act.action, actor, now, object_id=id, within_id=within, request_id=act.request_id)
+            for id, within in act.objects
+        ]
+        self._database.insert_many(_INSERT, rows)
+
+    def begins_viewing(self, act: Act) -> bool:
+        """Return True if no equal act was seen in the last minutes, and remember this one."""
+        key, now = (act.action, act.actor, *act.objects), self._clock()
+        with self._lock:
+            seen = self._viewings.pop(key, None)
+            self._viewings[key] = now
+            while len(self._viewings) > _VIEWINGS:
+                self._viewings.popitem(last=False)
+        return seen is None or now - seen > VIEWING_SECONDS
+
+    def record_viewing(self, act: Act) -> None:
+        """Record a download, whose response must not fail if the row cannot be written."""
+        try:
+            with self._database.transaction(durable=False, ordered=False):
+                self.record(act)
+        except StorageError as error:
+            log.warning("%s by %s was not recorded: %s", act.action, act.actor, error.message)
+
+    def count(
+        self, action: AuditAction, actor: Actor, object_id: str | None = None, *, outcome: Outcome = "done"
+    ) -> None:
+        """Count an action until the next flush.
+
+        Too many different ones are counted without actor and object.
+        """
+        key = (outcome, action, actor, object_id)
+        with self._lock:
+            if key not in self._counts and self._different(outcome) >= MOST_COUNTS[outcome]:
+                key = (outcome, action, Actor("unknown"), None)
+            self._counts[key] += 1
+
+    def _different(self, outcome: Outcome) -> int:
+        return sum(each == outcome for each, *_ in self._counts)
+
+    def flush(self) -> int:
+        """Write the counts as rows, and return their number. They are kept if that fails."""
+        with self._lock:
+            counts, self._counts = self._counts, Counter()
+        if not counts:
+            return 0
+        now = now_ms()
+        rows = [
+            _row(action, actor, now, object_id=object_id, outcome=outcome, count=count)
+            for (outcome, action, actor, object_id), count in counts.items()
+        ]
+        try:
+            with self._database.transaction(durable=False, ordered=False):
+                self._database.insert_many(_INSERT, rows)
+        except BaseException:
+            with self._lock:
+                self._counts.update(counts)
+            raise
+        return len(rows)
+
+    def list(self, wanted: AuditFilter) -> Page[AuditEntry]:
+        """Return a page of the log, newest first."""
+        query = AuditRow.select()
+        for column, value in (
+            (AuditRow.actor_id, wanted.actor),
+            (AuditRow.action, wanted.action),
+            (AuditRow.outcome, wanted.outcome),
+        ):
+            if value is not None:
+                query = query.where(column == value)
+        if wanted.object is None:
+            return self._page(query, wanted)
+        # Two queries, each of which one index answers in the order of the list.
+        pages = [
+            self._page(query.where(column == wanted.object), wanted)
+            for column in (AuditRow.object_id, AuditRow.within_id)
+        ]
+        found = sorted({entry for page in pages for entry in page.data}, key=lambda each: (each.at, each.audit_id))
+        shown = found[::-1][: wanted.limit]
+        if len(found) <= wanted.limit and all(page.next_cursor is None for page in pages):
+            return Page(shown, None)
+        return Page(shown, encode_cursor("audit", shown[-1].at, shown[-1].audit_id))
+
+    def _page(self, query: Any, wanted: AuditFilter) -> Page[AuditEntry]:
+        return read_page(
+            self._database,
+            query,
+            of="audit",
+            created_at=AuditRow.at,
+            ident=AuditRow.audit_id,
+            limit=wanted.limit,
+            cursor=wanted.cursor,
+            after=wanted.after,
+            before=wanted.before,
+            make=as_entry,
+        )
+
+    def all(self) -> Iterator[AuditEntry]:
+        """Yield the whole log, oldest first. Rows that are added meanwhile may be missing."""
+        after = (0, "")
+        while True:
+            position = peewee.Tuple(AuditRow.at, AuditRow.audit_id) > after
+            query = AuditRow.select().where(position).order_by(AuditRow.at, AuditRow.audit_id).limit(_READ_AT_ONCE)
+            rows = self._database.rows(query)
+            yield from map(as_entry, rows)
+            if len(rows) < _READ_AT_ONCE:
+                return
+            after = (rows[-1]["at"], rows[-1]["audit_id"])
+
+
+def _row(
+    action: AuditAction,
+    actor: Actor,
+    now: int,
+    *,
+    object_id: str | None = None,
+    within_id: str | None = None,
+    request_id: str | None = None,
+    outcome: Outcome = "done",
+    count: int = 1,
+) -> Row:
+    return {
+        "audit_id": new_id("aud"),
+        "at": now,
+        "action": action,
+        "outcome": outcome,
+        "count": count,
+        "actor_kind": actor.kind,
+        "actor_id": actor.id,
+        "means": actor.means,
+        "means_id": actor.means_id,
+        "peer": actor.peer,
+        "object_id": object_id,
+        "within_id": within_id,
+        "request_id": request_id,
+        "batch": None,
+    }
+
+
+def as_entry(row: Row) -> AuditEntry:
+    return AuditEntry(**row)
