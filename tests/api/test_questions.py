@@ -116,9 +116,9 @@ QUESTIONS = {
     "keep clips forever": "operations#retention",
     "what does doctor say about the disk": "what-if#the-disk-is-full",
     "does a share link expire": "sharing#when-a-link-expires",
-    "audit": "audit#audit-log",
-    "who deleted my clip": "audit#audit-log",
-    "access log": "audit#audit-log",
+    "audit": "audit",
+    "who deleted my clip": "audit#who-deleted-my-clip",
+    "access log": "audit",
     "delete the files of a camera recording": "pieces#the-recording",
 }
 FIRST = 3

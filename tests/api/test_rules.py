@@ -262,7 +262,10 @@ def test_repeated_request_makes_one_rule(server: ApiServer) -> None:
 def test_lists_and_requests_for_clips_cost_no_statement_more_with_or_without_rules(
     engine: RecordedEngine, server: ApiServer, http: httpx.Client
 ) -> None:
-    """The numbers are those before rules, and an INSERT into the audit log with the clip. Keys are written, and queued clips counted, now and then."""
+    """The numbers are those before rules, and with a clip an INSERT into the audit log.
+
+    Keys are written, and queued clips counted, now and then.
+    """
     recording = engine.make_recording()
     path = f"/v1/recordings/{recording.recording_id}/clips"
     body = {"label": "goal", "start_seconds": 1, "end_seconds": 2}
