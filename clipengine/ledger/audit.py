@@ -59,7 +59,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class AuditFilter:
-    """One page of the log. `after` is inclusive, `before` is not (ms). `object` is also the one that contains it."""
+    """One page of the log. `after` is inclusive, `before` is not (ms). `object` may also contain the changed object."""
 
     limit: int
     cursor: str | None = None

@@ -123,7 +123,7 @@ class AuditChain:
     def begin_again(self) -> None:
         """Continue the chain with a new key. Call it in the transaction that replaces the key of the secrets.
 
-        What was sealed with the lost key cannot be verified any more.
+        Batches that were sealed with the lost key cannot be verified any more.
         """
         columns = (AuditBatchRow.number, AuditBatchRow.head)
         newest = self._database.row(AuditBatchRow.select(*columns).order_by(AuditBatchRow.number.desc()).limit(1))

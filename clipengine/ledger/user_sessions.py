@@ -50,6 +50,7 @@ class UserSessions:
             self._database.change(UserSessionRow.delete().where(UserSessionRow.expires_at <= now))
             self._end_oldest(user_id)
             self._database.insert(UserSessionRow.insert({"sha256": _digest(token), **vars(session)}))
+            self._database.concerns(session.session_id)
         return session, token
 
     def _end_oldest(self, user_id: str) -> None:

@@ -67,7 +67,7 @@ class AuditEntryObject(ApiObject):
     at: Time = ""
     """When it was recorded. Counted actions happened in the minute before."""
     action: AuditAction = "clip.create"
-    """What was done or attempted."""
+    """The change, download or disclosure."""
     outcome: Outcome = "done"
     """`refused`: the request got 401 or 403."""
     count: int = 1
@@ -77,13 +77,13 @@ class AuditEntryObject(ApiObject):
     actor_id: str | None = None
     """Id of the user, key or share, name of the source, or user id of the operating system."""
     means: Means | None = None
-    """With what."""
+    """Credential or command by which the actor was known."""
     means_id: str | None = None
     """Id of the key, session, share or batch."""
     peer: str | None = None
     """Address of the connection, as the server knows it. Null for visitors of shares, and for commands."""
     object_id: str | None = None
-    """What was changed, created, deleted or downloaded. Null if many are counted together."""
+    """The changed, created, deleted or downloaded object. Null if many are counted together."""
     within_id: str | None = None
     """The clip of a share, or the recording of a clip or transcript, if the address of the request named it."""
     request_id: str | None = None

@@ -133,8 +133,7 @@ class _Sessions:
             if user.disabled_at is not None:
                 raise Forbidden("This user is disabled", hint="Ask an operator.")
             set_actor(request, Actor("user", user.user_id, "proxy", peer=peer_of(request)), self._ledger.audit)
-            session, token = self._ledger.user_sessions.begin(user.user_id)
-            self._ledger.database.concerns(session.session_id)
+            _, token = self._ledger.user_sessions.begin(user.user_id)
         caller = self._ledger.principals.of_session(token)
         if caller is None:  # disabled at this moment
             raise Unauthorized
