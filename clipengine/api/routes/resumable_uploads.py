@@ -317,6 +317,7 @@ def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operati
             ),
             body=RequestParts,
             answer_headers=every,
+            audit="upload.append",
         ),
         Operation(
             "DELETE",
