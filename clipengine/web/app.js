@@ -7,7 +7,7 @@ import {errorState} from "./lib/error_views.js";
 import {connect, disconnect} from "./lib/events.js";
 import {languageItems} from "./lib/language_menu.js";
 import {menuButton} from "./lib/menus.js";
-import {mayWrite, setCaller} from "./lib/rights.js";
+import {may, setCaller} from "./lib/rights.js";
 import {leaveView, route, showCurrent, start} from "./lib/router.js";
 import {characterKeys, setCharacterKeys} from "./lib/shortcuts.js";
 import {t} from "./lib/texts.js";
@@ -19,18 +19,19 @@ import {showRecordings} from "./views/recordings.js";
 import {showSignIn, signInWithCode, takeCode} from "./views/sign_in.js";
 import {addUploads} from "./views/uploads.js";
 
-/** @type {{address: string, text: string, image: IconName, scope?: Scope}[]} */
+/** @type {{address: string, text: string, image: IconName, kind?: Kind}[]} */
 const NAV_LINKS = [
   {address: "#/recordings", text: t("Recordings"), image: "camera"},
   {address: "#/clips", text: t("Clips"), image: "clips"},
-  {address: "#/webhooks", text: t("Webhooks"), image: "hooks", scope: "admin"},
-  {address: "#/rules", text: t("Rules"), image: "loop", scope: "admin"},
+  {address: "#/webhooks", text: t("Webhooks"), image: "hooks", kind: "webhooks"},
+  {address: "#/rules", text: t("Rules"), image: "loop", kind: "rules"},
   {address: "#/system", text: t("System"), image: "server"},
 ];
 
 const ROLES = {viewer: t("viewer"), editor: t("editor"), operator: t("operator")};
 
 /** @import {IconName} from "./lib/dom.js" */
+/** @import {Kind} from "./lib/rights.js" */
 /** @import {View} from "./lib/router.js" */
 
 const HEALTH_MS = 15000;
@@ -90,7 +91,7 @@ function signedIn(who) {
   account = who.id;
   setCaller(who);
   buildRail(who, session.signal);
-  if (mayWrite()) acceptDrops(session.signal, addUploads);
+  if (may("write", "uploads")) acceptDrops(session.signal, addUploads);
   connect();
   uploads.open(account);
   if (isFirst) start();
@@ -127,7 +128,7 @@ function signedInAgain(who) {
  * @param {AbortSignal} signal
  */
 function buildRail(who, signal) {
-  const links = NAV_LINKS.filter((place) => !place.scope || who.scopes.includes(place.scope)).map((place) =>
+  const links = NAV_LINKS.filter((place) => !place.kind || may("read", place.kind)).map((place) =>
     h("a", {href: place.address}, h("span", {}, icon(place.image)), place.text),
   );
   const connection = h("span", {class: "connection", role: "status"}, "");

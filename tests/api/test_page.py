@@ -134,6 +134,7 @@ class TestSessions:
         with sign_in(server, key=server.key) as page:
             shown = page.get("/session").json()
             assert shown.pop("id").startswith("key_")
+            assert shown.pop("may")["keys"] == {"read": "all", "write": "all", "delete": "all"}
             assert shown == {"name": "all", "scopes": ["read", "write", "admin"]}
             assert page.get("/v1/clips").status_code == 200
             assert page.post("/v1/webhooks", json={"url": "http://127.0.0.1:9/"}, headers=PAGE).status_code == 201

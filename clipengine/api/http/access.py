@@ -23,9 +23,12 @@ from clipengine.objects.key import Scope
 
 # `download` and `embed` are uses of a clip that a share may exclude; for a key they are reading.
 Action = Literal["read", "write", "delete", "download", "embed"]
+Extent = Literal["all", "own"]  # objects of everybody, or those that the caller has created
 Owner = Callable[[], str | None]  # returns the id of the principal to whom an object belongs; called if it matters
 
+_ACTIONS: tuple[Action, ...] = ("read", "write", "delete")
 _ADMINISTRATION = frozenset({"deliveries", "keys", "rules", "settings", "users", "webhooks"})
+_KINDS = _ADMINISTRATION | {"batches", "clips", "recordings", "sessions", "transcriptions", "uploads"}
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,21 @@ def may(caller: Caller, action: Action, object: Object) -> bool:
     if isinstance(caller, Sender):
         return (action, object.kind) == ("write", "recordings")
     return False
+
+
+def rights(principal: Principal) -> dict[str, dict[Action, Extent]]:
+    """Return what `may` allows with each kind of object. The page offers actions by it."""
+    found: dict[str, dict[Action, Extent]] = {}
+    for kind in sorted(_KINDS):
+        extents = {action: _extent(principal, action, kind) for action in _ACTIONS}
+        found[kind] = {action: extent for action, extent in extents.items() if extent is not None}
+    return found
+
+
+def _extent(principal: Principal, action: Action, kind: str) -> Extent | None:
+    if may(principal, action, Object(kind, owner=lambda: "")):
+        return "all"
+    return "own" if may(principal, action, Object(kind, owner=lambda: principal.id)) else None
 
 
 def needed_scope(action: Action, object: Object) -> Scope:

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from clipengine.api.http.access import PUBLIC, Object, require
+from clipengine.api.http.access import PUBLIC, Object, require, rights
 from clipengine.api.http.acts import actor_of, peer_of, recording, set_actor
 from clipengine.api.http.auth import (
     SESSION_COOKIE,
@@ -168,5 +168,5 @@ class _Sessions:
 
 def _shown(caller: Principal) -> dict[str, Any]:
     """Return the caller for the page. A role is only shown to users."""
-    role = {} if caller.user is None else {"role": caller.user.role}
-    return {"id": caller.id, "name": caller.name, "scopes": list(caller.scopes), **role}
+    shown = {"id": caller.id, "name": caller.name, "scopes": list(caller.scopes), "may": rights(caller)}
+    return shown if caller.user is None else {**shown, "role": caller.user.role}

@@ -8,7 +8,7 @@ let opened = 0; // dialogs
 /**
  * @param {Children} title
  * @param {Children} body
- * @param {{footer?: HTMLElement[], size?: "" | "narrow" | "wide", onclose?: () => void}} [options]
+ * @param {{footer?: Child[], size?: "" | "narrow" | "wide", onclose?: () => void}} [options]
  */
 export function openDialog(title, body, {footer = [], size = "", onclose = () => {}} = {}) {
   const name = `dialog-title-${++opened}`; // a dialog may open another

@@ -57,6 +57,15 @@ export class Picks {
     });
   }
 
+  /**
+   * Return true if one of the selected items meets the condition. It follows the selection in a binding.
+   *
+   * @param {(item: Item) => boolean} test
+   */
+  some(test) {
+    return this.chosen.value.some((id) => test(this.query.store.stateOf(id).peek()));
+  }
+
   get items() {
     return this.chosen.peek().map((id) => this.query.store.stateOf(id).peek());
   }

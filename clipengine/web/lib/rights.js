@@ -1,18 +1,27 @@
-// What the signed-in caller may do. The server decides again; the page shows only what it allows.
+// What the signed-in caller may do, as the server answers it for the session. The page offers only that.
 
-/** @type {Session} */
-let caller = {id: "", name: "", scopes: []};
+/** @typedef {"batches" | "clips" | "deliveries" | "keys" | "recordings" | "rules" | "sessions" | "settings" | "transcriptions" | "uploads" | "users" | "webhooks"} Kind */
 
-/** @param {Session} who */
+/** @type {Pick<Session, "id" | "may">} */
+let caller = {id: "", may: {}};
+
+/** @param {Pick<Session, "id" | "may">} who */
 export function setCaller(who) {
   caller = who;
 }
 
-export const mayWrite = () => caller.scopes.includes("write");
+/** Return true if the caller may make clips of recordings, and store segments and transcripts with them. */
+export const mayEdit = () => may("write", "recordings");
 
 /**
- * An editor deletes only own objects.
+ * Return true if the caller may do this with the object of a kind, which a path names first: those of shares and transcripts
+ * begin with a clip and a recording. Without an object: with any that the caller creates or has created.
  *
- * @param {{created_by: string | null}} object
+ * @param {Action} action
+ * @param {Kind} kind
+ * @param {{created_by: string | null}} [object]
  */
-export const mayDelete = (object) => mayWrite() && (caller.role !== "editor" || object.created_by === caller.id);
+export function may(action, kind, object) {
+  const extent = caller.may[kind]?.[action];
+  return extent === "all" || (extent === "own" && (!object || object.created_by === caller.id));
+}

@@ -2,6 +2,7 @@
 
 import {openDialog} from "./dialogs.js";
 import {h, targetOf} from "./dom.js";
+import {mayEdit} from "./rights.js";
 import {t} from "./texts.js";
 
 /**
@@ -19,21 +20,14 @@ const shortcuts = (words, live) => [
   ["I", words.setStart],
   ["O", words.setEnd],
   [t("Shift+I Shift+O"), t("go to the in or the out point")],
-  [t("Enter"), t("make the clip")],
-  [t("Shift+Enter"), t("make the clip of the segments")],
-  ["A", t("add the selection to the segments, or update the selected segment")],
-  [t("Alt+↑ Alt+↓"), t("move the focused segment")],
-  ["B", t("divide the segment at the playhead")],
+  ...(mayEdit() ? editingKeys() : []),
   words.jump,
   ["R", t("loop the selection")],
   ...liveKeys(live),
-  ...pictureKeys(words.pictured),
-  ["1 2 3 4", t("transcript, clips, segments, look")],
+  ...(mayEdit() ? lookKeys(words.pictured) : panelKeys()),
   ["]", t("open or close the side panel")],
-  ["N", t("edit the label of the clip")],
   ["C", t("go to the clips; ↑ ↓ move, Enter plays")],
   ["T", t("go to the transcript; ↑ ↓ move, Enter goes there, Shift+Enter selects up to there")],
-  [t("Ctrl+Z"), t("undo a change of the crop, a box, the segments or what is removed")],
   ["/", t("search the transcript")],
   ["G", t("type a time to seek to")],
   ["M", t("mute")],
@@ -48,25 +42,39 @@ const shortcuts = (words, live) => [
  * @param {boolean} live
  * @returns {[keys: string, text: string][]}
  */
-const liveKeys = (live) =>
-  live
-    ? [
-        ["E", t("follow the end of the recording")],
-        ["Q", t("make a clip of the last 30 seconds")],
-      ]
-    : [];
+function liveKeys(live) {
+  if (!live) return [];
+  /** @type {[keys: string, text: string][]} */
+  const keys = [["E", t("follow the end of the recording")]];
+  if (mayEdit()) keys.push(["Q", t("make a clip of the last 30 seconds")]);
+  return keys;
+}
+
+/** @returns {[keys: string, text: string][]} */
+const editingKeys = () => [
+  [t("Enter"), t("make the clip")],
+  [t("Shift+Enter"), t("make the clip of the segments")],
+  ["A", t("add the selection to the segments, or update the selected segment")],
+  [t("Alt+↑ Alt+↓"), t("move the focused segment")],
+  ["B", t("divide the segment at the playhead")],
+  ["N", t("edit the label of the clip")],
+  [t("Ctrl+Z"), t("undo a change of the crop, a box, the segments or what is removed")],
+];
 
 /**
  * @param {boolean} pictured
  * @returns {[keys: string, text: string][]}
  */
-function pictureKeys(pictured) {
-  if (!pictured) return [];
-  return [
-    ["V", t("next shape of the clip")],
-    [t("Shift+C"), t("captions in the picture")],
-  ];
-}
+const lookKeys = (pictured) => [...(pictured ? pictureKeys() : []), ["1 2 3 4", t("transcript, clips, segments, look")]];
+
+/** @returns {[keys: string, text: string][]} */
+const panelKeys = () => [["1 2 3", t("transcript, clips, segments")]];
+
+/** @returns {[keys: string, text: string][]} */
+const pictureKeys = () => [
+  ["V", t("next shape of the clip")],
+  [t("Shift+C"), t("captions in the picture")],
+];
 
 const STORED = "character-keys"; // beside the theme
 

@@ -270,6 +270,7 @@ export default {
   "Retry": "Wiederholen",
 
   // lib/shortcuts.js
+  "transcript, clips, segments": "Transkript, Clips, Segmente",
   "Space": "Leertaste",
   "play or pause": "Wiedergabe oder Pause",
   "play backward, pause, play forward; press again to go faster": "rückwärts abspielen, Pause, vorwärts abspielen; noch einmal drücken für mehr Tempo",
@@ -452,6 +453,7 @@ export default {
   "This browser cannot play the recording. Clips of it will play.": "Dieser Browser kann die Aufnahme nicht abspielen. Clips daraus lassen sich abspielen.",
 
   // player/segments/segment_panel.js
+  "No segments yet": "Noch keine Segmente",
   "Segments": "Segmente",
   "The file has {count} segments, and the list has room for {room} of {most}.": "Die Datei hat {count} Segmente, und in der Liste sind noch {room} von {most} frei.",
   "{count} segments imported": {"one": "{count} Segment importiert", "other": "{count} Segmente importiert"},
@@ -546,6 +548,10 @@ export default {
   "Type a time to seek to (G)": "Zeit eingeben, zu der gesprungen wird (G)",
 
   // views/clip_actions.js, views/clip_list.js, views/clip_row.js
+  "{count} clips stay: others have made them.": {
+    "one": "{count} Clip bleibt: Er stammt von anderen.",
+    "other": "{count} Clips bleiben: Sie stammen von anderen."
+  },
   "This browser cannot play this clip's codec. Download it, or make it with another profile.": "Dieser Browser kann den Codec dieses Clips nicht abspielen. Den Clip herunterladen oder mit einem anderen Profil erstellen.",
   "{count} frames": {"one": "{count} Bild", "other": "{count} Bilder"},
   "Share": "Teilen",
@@ -647,6 +653,11 @@ export default {
   "Download the recording": "Aufnahme herunterladen",
 
   // views/recording_actions.js
+  "Nothing is removed": "Nichts wurde entfernt",
+  "{count} recordings stay: others have made them, or clips of them.": {
+    "one": "{count} Aufnahme bleibt: Sie oder Clips daraus stammen von anderen.",
+    "other": "{count} Aufnahmen bleiben: Sie oder Clips daraus stammen von anderen."
+  },
   "“{name}” and its clips are removed from the list. Their files stay in the store.": "„{name}“ und ihre Clips werden aus der Liste entfernt. Ihre Dateien bleiben im Speicher.",
   "Removed from the list": "Aus der Liste entfernt",
   "{count} recordings": {"one": "{count} Aufnahme", "other": "{count} Aufnahmen"},
@@ -658,6 +669,7 @@ export default {
   "Nothing is copied. To add many at once, use {command}.": "Nichts wird kopiert. Viele auf einmal fügt {command} hinzu.",
 
   // views/recordings.js
+  "No recordings yet": "Noch keine Aufnahmen",
   "By name": "Nach Name",
   "Search recordings and what is said in them": "Aufnahmen und Gesprochenes durchsuchen",
   "Drop files anywhere to upload them": "Dateien zum Hochladen irgendwo ablegen",

@@ -5,6 +5,7 @@ import {confirmDialog} from "../lib/dialogs.js";
 import {formatBytes} from "../lib/format.js";
 import {plural, t} from "../lib/texts.js";
 import {toast, toastError} from "../lib/toasts.js";
+import {othersStay} from "./clip_actions.js";
 
 const WAIT_SECONDS = 2; // between two states of a batch that is shown
 
@@ -53,12 +54,12 @@ export async function deleteMatching({sort: _sort, tag, ...values}) {
   const tried = await post("/v1/clips/delete", {filter, dry_run: true});
   if (!tried || !("selection" in tried)) return;
   if (!tried.count) {
-    toast(t("No matches"));
+    toast(t("No matches"), othersStay(tried.skipped));
     return;
   }
   const title = plural(tried.count, "Delete {count} clip?", "Delete {count} clips?");
-  const detail = t("The clips and their files in the store are deleted: {size}.", {size: formatBytes(tried.bytes)});
-  if (!(await confirmDialog(title, detail, t("Delete")))) return;
+  const detail = [t("The clips and their files in the store are deleted: {size}.", {size: formatBytes(tried.bytes)}), othersStay(tried.skipped)];
+  if (!(await confirmDialog(title, detail.join(" "), t("Delete")))) return;
   const batch = await post("/v1/clips/delete", {filter, selection: tried.selection});
   if (batch && "batch_id" in batch) await followBatch(batch, t("Deleting clips"));
 }

@@ -7,7 +7,7 @@ import {announce, h, icon} from "../lib/dom.js";
 import {serverText} from "../lib/error_views.js";
 import {formatBytes, formatTime, rangeOf} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
-import {mayDelete, mayWrite} from "../lib/rights.js";
+import {may} from "../lib/rights.js";
 import {plural, t} from "../lib/texts.js";
 import {toast} from "../lib/toasts.js";
 import {deleteLater} from "./deleting.js";
@@ -64,19 +64,20 @@ export function playClip(clip) {
     {
       size: (result.height ?? 0) > (result.width ?? 0) ? "narrow" : "wide",
       footer: [
-        h(
-          "button",
-          {
-            type: "button",
-            class: "quiet",
-            onclick: () => {
-              dialog.close();
-              shareClip(clip);
+        may("write", "clips") &&
+          h(
+            "button",
+            {
+              type: "button",
+              class: "quiet",
+              onclick: () => {
+                dialog.close();
+                shareClip(clip);
+              },
             },
-          },
-          icon("link"),
-          t("Share"),
-        ),
+            icon("link"),
+            t("Share"),
+          ),
         h("a", {class: "button", href: clipDownload(clip)}, icon("down"), t("Download")),
       ],
       onclose: () => {
@@ -130,7 +131,7 @@ export function asPython(clip) {
  */
 export function menuItems(clip, {ondelete = () => {}, rename, retag}) {
   return [
-    clip.status === "complete" && mayWrite() && {text: t("Share…"), icon: "link", run: () => shareClip(clip)},
+    clip.status === "complete" && may("write", "clips") && {text: t("Share…"), icon: "link", run: () => shareClip(clip)},
     clip.status === "complete" && {
       text: t("Download"),
       icon: "down",
@@ -138,11 +139,11 @@ export function menuItems(clip, {ondelete = () => {}, rename, retag}) {
         location.href = clipDownload(clip);
       },
     },
-    mayWrite() && {text: t("Rename"), icon: "pen", run: rename},
-    mayWrite() && {text: t("Edit tags"), icon: "tag", run: retag},
+    may("write", "clips") && {text: t("Rename"), icon: "pen", run: rename},
+    may("write", "clips") && {text: t("Edit tags"), icon: "tag", run: retag},
     {text: t("Copy as curl"), icon: "copy", run: () => copyText(asCurl(clip), t("curl command"))},
     {text: t("Copy as Python"), icon: "copy", run: () => copyText(asPython(clip), "Python")},
-    mayDelete(clip) && {
+    may("delete", "clips", clip) && {
       text: t("Delete"),
       icon: "trash",
       danger: true,
@@ -185,16 +186,24 @@ export async function downloadArchive(clips) {
 }
 
 /**
- * Delete the clips, which can be undone. More than one are deleted after a confirmation.
+ * Return how many clips are left out because others have made them.
  *
- * @param {Clip[]} clips
+ * @param {number} count
  */
-export async function deleteClips(clips) {
+export const othersStay = (count) => (count ? plural(count, "{count} clip stays: others have made it.", "{count} clips stay: others have made them.") : "");
+
+/**
+ * Delete the clips that the caller may delete, which can be undone. More than one are deleted after a confirmation.
+ *
+ * @param {Clip[]} chosen
+ */
+export async function deleteClips(chosen) {
+  const clips = chosen.filter((clip) => may("delete", "clips", clip));
   const what = plural(clips.length, "{count} clip", "{count} clips");
   const bytes = clips.reduce((sum, {result}) => sum + (result?.size_bytes ?? 0), 0);
   const title = plural(clips.length, "Delete {count} clip?", "Delete {count} clips?");
-  const detail = t("The clips and their files in the store are deleted: {size}.", {size: formatBytes(bytes)});
-  if (clips.length > 1 && !(await confirmDialog(title, detail, t("Delete")))) return;
+  const detail = [t("The clips and their files in the store are deleted: {size}.", {size: formatBytes(bytes)}), othersStay(chosen.length - clips.length)];
+  if (clips.length > 1 && !(await confirmDialog(title, detail.join(" "), t("Delete")))) return;
   const ids = clips.map((clip) => clip.clip_id);
   deleteLater({
     ids,

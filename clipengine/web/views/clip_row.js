@@ -8,7 +8,7 @@ import {clipState, formatBytes, formatLength, formatMoment, formatTime, lengthOf
 import {menuButton} from "../lib/menus.js";
 import {posterImage} from "../lib/posters.js";
 import {bind} from "../lib/reactive.js";
-import {mayWrite} from "../lib/rights.js";
+import {may} from "../lib/rights.js";
 import {plural, t} from "../lib/texts.js";
 import {asyncHandler} from "../lib/toasts.js";
 import {computed} from "../vendor/signals-core.js";
@@ -171,7 +171,7 @@ export function clipRow(
         {class: "button quiet square later", href: clipDownload(clip), title: t("Download"), "aria-label": named((label) => t("Download {label}", {label}))},
         icon("down"),
       );
-      if (!mayWrite()) return [download];
+      if (!may("write", "clips")) return [download];
       return [
         iconButton(
           "link",
@@ -182,7 +182,7 @@ export function clipRow(
         download,
       ];
     }
-    if (!mayWrite()) return [];
+    if (!may("write", "clips")) return [];
     if (status === "processing")
       return [
         iconButton(

@@ -7,6 +7,7 @@ import {dayGroup} from "../lib/format.js";
 import {listFilters} from "../lib/list_filters.js";
 import {Picks} from "../lib/picks.js";
 import {recordingLinks} from "../lib/recording_link.js";
+import {may} from "../lib/rights.js";
 import {navigate} from "../lib/router.js";
 import {t} from "../lib/texts.js";
 import {asyncHandler} from "../lib/toasts.js";
@@ -56,30 +57,34 @@ export function showClips(main, params, signal) {
     query,
     actions: () => [
       h("button", {type: "button", onclick: asyncHandler(() => downloadArchive(picks.items))}, icon("down"), t("Download ZIP")),
-      h(
-        "button",
-        {
-          type: "button",
-          onclick: () =>
-            editTags(picks.items, {pathOf: (clip) => `/v1/clips/${clip.clip_id}`, titleOf: (clip) => clip.label, onchange: (clip) => store.apply([clip])}),
-        },
-        icon("tag"),
-        t("Tags…"),
-      ),
-      h("button", {type: "button", onclick: asyncHandler(() => makeVariants(picks.items))}, icon("copy"), t("Variants…")),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "danger",
-          onclick: asyncHandler(() => deleteClips(picks.items)),
-        },
-        icon("trash"),
-        t("Delete…"),
-      ),
-      h("button", {type: "button", class: "danger", onclick: asyncHandler(() => deleteMatching(filters.values()))}, t("Delete all matches…")),
+      ...(may("write", "clips") ? changes() : []),
     ],
   });
+  const changes = () => [
+    h(
+      "button",
+      {
+        type: "button",
+        onclick: () =>
+          editTags(picks.items, {pathOf: (clip) => `/v1/clips/${clip.clip_id}`, titleOf: (clip) => clip.label, onchange: (clip) => store.apply([clip])}),
+      },
+      icon("tag"),
+      t("Tags…"),
+    ),
+    h("button", {type: "button", onclick: asyncHandler(() => makeVariants(picks.items))}, icon("copy"), t("Variants…")),
+    h(
+      "button",
+      {
+        type: "button",
+        class: "danger",
+        hidden: () => !picks.some((clip) => may("delete", "clips", clip)),
+        onclick: asyncHandler(() => deleteClips(picks.items)),
+      },
+      icon("trash"),
+      t("Delete…"),
+    ),
+    h("button", {type: "button", class: "danger", onclick: asyncHandler(() => deleteMatching(filters.values()))}, t("Delete all matches…")),
+  ];
   const clips = new ClipList({
     query,
     picks,
@@ -92,7 +97,7 @@ export function showClips(main, params, signal) {
             {class: "empty first"},
             icon("clips"),
             h("h2", {}, t("No clips yet")),
-            h("p", {}, t("Open a recording, drag across the timeline or across what is said, and press Enter.")),
+            may("write", "clips") && h("p", {}, t("Open a recording, drag across the timeline or across what is said, and press Enter.")),
             h("button", {type: "button", class: "primary", onclick: asyncHandler(openLatest)}, t("Open the latest recording")),
           )
         : h("div", {class: "empty"}, h("h2", {}, t("No matches")), h("p", {}, t("Try other words or filters."))),

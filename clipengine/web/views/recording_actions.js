@@ -5,6 +5,7 @@ import {confirmDialog, openDialog} from "../lib/dialogs.js";
 import {h} from "../lib/dom.js";
 import {errorText} from "../lib/error_views.js";
 import {formatBytes, titleOf} from "../lib/format.js";
+import {may} from "../lib/rights.js";
 import {navigate} from "../lib/router.js";
 import {plural, rich, t} from "../lib/texts.js";
 import {toast} from "../lib/toasts.js";
@@ -14,6 +15,9 @@ import {deleteLater} from "./deleting.js";
 
 /** @param {Recording} recording */
 export const recordingDownload = (recording) => `/v1/recordings/${recording.recording_id}/download`;
+
+/** @param {Recording} recording */
+export const mayRegisterAgain = (recording) => may("write", "recordings") && may("delete", "recordings", recording);
 
 /**
  * Register the object of a failed recording again, as the store has it now, and delete the failed one. Returns the new
@@ -29,22 +33,49 @@ export async function registerAgain(recording) {
 }
 
 /**
- * Ask for confirmation, then remove the recordings, which can be undone. Returns true if it was confirmed. `ondeleted(id)` is called
- * for each one that was removed.
+ * Return the recordings that the caller may delete. An editor may not delete one with clips of others.
  *
  * @param {Recording[]} recordings
+ */
+async function removable(recordings) {
+  const own = recordings.filter((recording) => may("delete", "recordings", recording));
+  if (may("delete", "clips", {created_by: null})) return own; // clips of everybody
+  const tried = await Promise.all(own.map(({recording_id}) => post("/v1/clips/delete", {filter: {recording_id}, dry_run: true})));
+  return own.filter((_, at) => {
+    const found = tried[at];
+    return !(found && "selection" in found && found.skipped);
+  });
+}
+
+/**
+ * Ask for confirmation, then remove the recordings that the caller may delete, which can be undone. Returns true if it was confirmed.
+ * `ondeleted(id)` is called for each one that was removed.
+ *
+ * @param {Recording[]} chosen
  * @param {(id: string) => void} [ondeleted]
  */
-export async function removeRecordings(recordings, ondeleted) {
+export async function removeRecordings(chosen, ondeleted) {
+  const recordings = await removable(chosen);
+  const left = chosen.length - recordings.length;
+  const stays = left
+    ? plural(left, "{count} recording stays: others have made it, or clips of it.", "{count} recordings stay: others have made them, or clips of them.")
+    : "";
+  if (!recordings.length) {
+    toast(t("Nothing is removed"), stays);
+    return false;
+  }
   const one = recordings.length === 1;
   const names = recordings.map(titleOf);
   const confirmed = await confirmDialog(
     plural(recordings.length, "Remove {count} recording from the list?", "Remove {count} recordings from the list?"),
-    one
+    one && !left
       ? rich("“{name}” and its clips are removed from the list. Their files stay in the store.", {name: h("bdi", {}, names[0])})
-      : t("They and their clips are removed from the list. Their files stay in the store: {size} of recordings.", {
-          size: formatBytes(recordings.reduce((sum, each) => sum + each.file_size_bytes, 0)),
-        }),
+      : [
+          t("They and their clips are removed from the list. Their files stay in the store: {size} of recordings.", {
+            size: formatBytes(recordings.reduce((sum, each) => sum + each.file_size_bytes, 0)),
+          }),
+          stays && ` ${stays}`,
+        ],
     t("Remove"),
   );
   if (!confirmed) return false;

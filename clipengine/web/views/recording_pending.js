@@ -6,11 +6,12 @@ import {filePicker} from "../lib/dropped_files.js";
 import {errorDetails} from "../lib/error_views.js";
 import {listen} from "../lib/events.js";
 import {titleOf} from "../lib/format.js";
+import {may} from "../lib/rights.js";
 import {navigate} from "../lib/router.js";
 import {t} from "../lib/texts.js";
 import {asyncHandler} from "../lib/toasts.js";
 import {uploads} from "../lib/uploading.js";
-import {recordingDownload, registerAgain, removeRecordings} from "./recording_actions.js";
+import {mayRegisterAgain, recordingDownload, registerAgain, removeRecordings} from "./recording_actions.js";
 import {head} from "./studio_head.js";
 
 const DAMAGED = ["recording_unreadable", "recording_truncated", "recording_encrypted", "unsupported_media", "decoder_crashed"];
@@ -60,17 +61,16 @@ function failedState(recording, error) {
     uploads.add(chosenFiles);
     navigate("#/recordings");
   });
-  const remedies = [
-    h(
-      "button",
-      {type: "button", onclick: asyncHandler(async () => navigate(`#/recordings/${(await registerAgain(recording)).recording_id}`))},
-      icon("retry"),
-      t("Retry"),
-    ),
-    h("button", {type: "button", onclick: () => files.click()}, icon("up"), t("Upload another file")),
-  ];
+  const again = h(
+    "button",
+    {type: "button", onclick: asyncHandler(async () => navigate(`#/recordings/${(await registerAgain(recording)).recording_id}`))},
+    icon("retry"),
+    t("Retry"),
+  );
+  const another = h("button", {type: "button", onclick: () => files.click()}, icon("up"), t("Upload another file"));
+  const remedies = [...(mayRegisterAgain(recording) ? [again] : []), ...(may("write", "uploads") ? [another] : [])];
   if (DAMAGED.includes(error.code)) remedies.reverse();
-  remedies[0].className = "primary";
+  if (remedies.length) remedies[0].className = "primary";
   return h(
     "div",
     {class: "panel empty"},
@@ -81,12 +81,13 @@ function failedState(recording, error) {
       "div",
       {class: "row wrap"},
       remedies,
-      h(
-        "button",
-        {type: "button", onclick: asyncHandler(async () => (await removeRecordings([recording])) && navigate("#/recordings"))},
-        icon("trash"),
-        t("Remove…"),
-      ),
+      may("delete", "recordings", recording) &&
+        h(
+          "button",
+          {type: "button", onclick: asyncHandler(async () => (await removeRecordings([recording])) && navigate("#/recordings"))},
+          icon("trash"),
+          t("Remove…"),
+        ),
       files,
     ),
     h(

@@ -15,13 +15,14 @@ import {PagedList} from "../lib/paged_list.js";
 import {Picks} from "../lib/picks.js";
 import {posterImage} from "../lib/posters.js";
 import {bind} from "../lib/reactive.js";
+import {may} from "../lib/rights.js";
 import {formatNumber, plural, t} from "../lib/texts.js";
 import {asyncHandler} from "../lib/toasts.js";
 import {ListQuery} from "../store/list_query.js";
 import {recordingEntities} from "../store/recordings.js";
 import {computed, signal as signalOf} from "../vendor/signals-core.js";
 import {lastButton, liveMark} from "./live.js";
-import {recordingDownload, registerAgain, registerFromStore, removeRecordings} from "./recording_actions.js";
+import {mayRegisterAgain, recordingDownload, registerAgain, registerFromStore, removeRecordings} from "./recording_actions.js";
 import {transcriptHits} from "./transcript_hits.js";
 import {addUploads, uploadRows, watchUploads} from "./uploads.js";
 
@@ -117,6 +118,7 @@ export function showRecordings(main, params, signal) {
         {
           type: "button",
           class: "danger",
+          hidden: () => !picks.some((recording) => may("delete", "recordings", recording)),
           onclick: asyncHandler(() => removeRecordings(picks.items, forget)),
         },
         icon("trash"),
@@ -135,7 +137,7 @@ export function showRecordings(main, params, signal) {
     groupOf: (recording) => (filters.byDay ? dayGroup(recording.created_at) : null),
     empty: () => (filters.empty ? emptyState(() => picker.click()) : noMatches(found.value)),
     across: true,
-    picks,
+    picks: may("write", "recordings") ? picks : null,
     signal,
   });
   watchUploads(signal, add);
@@ -145,10 +147,12 @@ export function showRecordings(main, params, signal) {
       {class: "head"},
       h("h1", {}, t("Recordings")),
       filters.search,
-      h("button", {type: "button", class: "primary", title: t("Drop files anywhere to upload them"), onclick: () => picker.click()}, icon("up"), t("Upload")),
-      iconButton("folder", t("Upload a folder"), () => folders.click()),
-      picker,
-      folders,
+      may("write", "uploads") && [
+        h("button", {type: "button", class: "primary", title: t("Drop files anywhere to upload them"), onclick: () => picker.click()}, icon("up"), t("Upload")),
+        iconButton("folder", t("Upload a folder"), () => folders.click()),
+        picker,
+        folders,
+      ],
     ),
     filters.bar(picks.everything),
     filters.details,
@@ -225,12 +229,15 @@ function recordingRow(state, {ontag, onchange, remove, retry}) {
     location.href = recordingDownload(state.peek());
   };
   const more = menuButton(t("More actions for this recording"), "more", () => [
-    {text: t("Rename"), icon: "pen", run: rename},
-    {text: t("Edit tags"), icon: "tag", run: retag},
+    may("write", "recordings") && {text: t("Rename"), icon: "pen", run: rename},
+    may("write", "recordings") && {text: t("Edit tags"), icon: "tag", run: retag},
     !state.peek().pieces && {text: t("Download"), icon: "down", run: download},
-    {text: t("Remove…"), icon: "trash", danger: true, run: () => remove(state.peek())},
+    may("delete", "recordings", state.peek()) && {text: t("Remove…"), icon: "trash", danger: true, run: () => remove(state.peek())},
   ]);
-  bind(() => more.classList.toggle("later", !state.value.error));
+  bind(() => {
+    more.classList.toggle("later", !state.value.error);
+    more.hidden = !may("write", "recordings") && Boolean(state.value.pieces); // it has no actions
+  });
   const again = h(
     "button",
     {
@@ -238,7 +245,7 @@ function recordingRow(state, {ontag, onchange, remove, retry}) {
       class: "quiet again",
       title: t("Retry"),
       "aria-label": t("Retry"),
-      hidden: () => !failed.value,
+      hidden: () => !failed.value || !mayRegisterAgain(state.value),
       onclick: asyncHandler(() => retry(state.peek())),
     },
     icon("retry"),
@@ -246,7 +253,7 @@ function recordingRow(state, {ontag, onchange, remove, retry}) {
   );
   const last = lastButton(() => state.peek());
   bind(() => {
-    last.hidden = !live.value;
+    last.hidden = !live.value || !may("write", "recordings");
   });
   // The poster and the error stay the same elements while the recording goes on, so that an image is loaded once, and what is open stays open.
   const poster = computed(() => posterOf(state.value));
@@ -343,6 +350,7 @@ function noMatches(inTranscripts) {
 
 /** @param {() => void} choose */
 function emptyState(choose) {
+  if (!may("write", "uploads")) return h("div", {class: "empty first"}, icon("camera"), h("h2", {}, t("No recordings yet")));
   return h(
     "div",
     {class: "empty first drop"},

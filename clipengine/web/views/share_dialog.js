@@ -6,6 +6,7 @@ import {openDialog} from "../lib/dialogs.js";
 import {h, icon, iconButton, setChildren} from "../lib/dom.js";
 import {errorText} from "../lib/error_views.js";
 import {formatAge, formatUntil} from "../lib/format.js";
+import {may} from "../lib/rights.js";
 import {plural, rich, t} from "../lib/texts.js";
 import {asyncHandler, toast, toastError} from "../lib/toasts.js";
 
@@ -130,7 +131,7 @@ export function shareClip(clip) {
       {class: "row"},
       h("div", {class: "grow", title: share.expires_at || ""}, h("p", {class: "name"}, created), h("p", {class: "muted small"}, facts.join(" · "))),
       gone ? null : h("button", {type: "button", class: "quiet", onclick: show}, t("Show link")),
-      iconButton("trash", t("Revoke link"), revoke),
+      may("delete", "clips", share) && iconButton("trash", t("Revoke link"), revoke),
     );
   }
 

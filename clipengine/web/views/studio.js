@@ -3,6 +3,7 @@
 import {find, h} from "../lib/dom.js";
 import {displaySize} from "../lib/format.js";
 import {bind, within} from "../lib/reactive.js";
+import {mayEdit} from "../lib/rights.js";
 import {showCurrent} from "../lib/router.js";
 import {tabList} from "../lib/tabs.js";
 import {formatNumber, t} from "../lib/texts.js";
@@ -45,14 +46,14 @@ export async function showStudio(main, recording, choices, signal, place) {
     recording,
     selection,
     history,
-    onlook: (stored) => look.restore(stored),
+    onlook: (stored) => mayEdit() && look.restore(stored),
     onfirst: () => text.transcript?.node.checkVisibility() || beside.select("segments"), // text is being picked
     signal,
   });
   const showLook = () => frame.showPanel("look");
   const {look, removal, views} = studioLook({...session, ...choices, undo: history, onproblem: showLook, onseek: seekTo});
   look.addEventListener("edit", () => segments.doc.set({look: look.stored}));
-  const form = new ClipForm({...session, look, removal, segments, live: live.growing ? live.last : null, onlook: showLook, oncreated, nextLabel});
+  const form = new ClipForm({...session, look, removal, segments, live: live.growing && mayEdit() ? live.last : null, onlook: showLook, oncreated, nextLabel});
   const panel = segmentPanel({...session, segments, look, oncreated, nextLabel, onopen: openSegment});
   const text = studioText(session, {transcripts, form, removal, onrunning: () => beside.select("transcript")});
   const beside = sidePanel({text, clips, segments, panel, look, signal});
@@ -115,7 +116,7 @@ function sidePanel({text, clips, segments, panel, look, signal}) {
     {id: "transcript", text: t("Transcript"), node: text.node, onshow: () => transcript?.reveal()},
     {id: "clips", text: [t("Clips"), " ", clips.count], node: clips.list.node},
     {id: "segments", text: [t("Segments"), " ", segmentCount], node: panel.node},
-    {id: "look", text: [t("Look"), changed], node: look.node},
+    ...(mayEdit() ? [{id: "look", text: [t("Look"), changed], node: look.node}] : []),
   ]);
   if (!transcript) beside.select("clips");
   return beside;

@@ -4,6 +4,7 @@ import {get, query as address} from "../lib/api.js";
 import {h} from "../lib/dom.js";
 import {LIMITS} from "../lib/limits.js";
 import {bind, within} from "../lib/reactive.js";
+import {mayEdit} from "../lib/rights.js";
 import {formatNumber, t} from "../lib/texts.js";
 import {AllQuery} from "../store/all_query.js";
 import {bandsOf, highestNumber, numberOf} from "../store/clip_bands.js";
@@ -82,5 +83,5 @@ const noClips = () =>
     "div",
     {class: "empty"},
     h("h2", {}, t("No clips yet")),
-    h("p", {}, t("Select a range on the timeline, then make the clip. It appears here at once, and you can select the next one.")),
+    mayEdit() && h("p", {}, t("Select a range on the timeline, then make the clip. It appears here at once, and you can select the next one.")),
   );

@@ -1,12 +1,13 @@
 // The keyboard shortcuts of a recording.
 
 import {announce, find} from "../lib/dom.js";
+import {mayEdit} from "../lib/rights.js";
 import {bindShortcuts, showShortcuts} from "../lib/shortcuts.js";
 import {t} from "../lib/texts.js";
 import {nextShape} from "../player/look/shapes.js";
 import {wordsOf} from "../player/timeline/words.js";
 
-const TABS = ["transcript", "clips", "segments", "look"];
+const TABS = ["transcript", "clips", "segments"];
 
 /**
  * @typedef {object} Studio
@@ -44,19 +45,12 @@ export function bindStudioShortcuts({session, segments, form, look, clips, trans
       "Shift+i": () => selection.range && seekTo(selection.range.start),
       "Shift+o": () => selection.range && seekTo(selection.range.end),
       ...jumps.shortcuts,
-      Enter: () => form.submit(),
-      "Shift+Enter": () => panel.submit(),
-      a: () => form.addSegment(),
-      b: () => announce(segments.split(player.shown) ? t("The segment was divided") : t("There is no segment to divide here, or the list is full")),
-      q: clipLast,
+      ...(mayEdit() ? editing({form, panel, segments, player, look, frame, clipLast}) : {}),
       e: () => live.follow(),
       r: () => session.toggleLoop(),
-      v: () => look.hasPicture && look.setShape(nextShape(look.shape)),
-      "Shift+c": () => look.toggleCaptions(),
       "]": () => frame.togglePanel(),
       ...Object.fromEntries(TABS.map((id, at) => [String(at + 1), () => frame.showPanel(id)])),
       m: () => player.mute(),
-      n: () => form.focusLabel(),
       g: () => find(document, ".now")?.focus(),
       c: () => {
         frame.showPanel("clips");
@@ -82,3 +76,20 @@ export function bindStudioShortcuts({session, segments, form, look, clips, trans
     signal,
   );
 }
+
+/**
+ * Return the shortcuts of a caller who may make clips.
+ *
+ * @param {Pick<Studio, "form" | "panel" | "segments" | "look" | "frame" | "clipLast"> & {player: import("../player/media/player.js").Player}} studio
+ */
+const editing = ({form, panel, segments, player, look, frame, clipLast}) => ({
+  Enter: () => form.submit(),
+  "Shift+Enter": () => panel.submit(),
+  a: () => form.addSegment(),
+  b: () => announce(segments.split(player.shown) ? t("The segment was divided") : t("There is no segment to divide here, or the list is full")),
+  q: clipLast,
+  v: () => look.hasPicture && look.setShape(nextShape(look.shape)),
+  "Shift+c": () => look.toggleCaptions(),
+  n: () => form.focusLabel(),
+  4: () => frame.showPanel("look"),
+});

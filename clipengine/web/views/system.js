@@ -5,6 +5,7 @@ import {debounce, h, icon} from "../lib/dom.js";
 import {errorState, serverText} from "../lib/error_views.js";
 import {listen} from "../lib/events.js";
 import {recordingLinks} from "../lib/recording_link.js";
+import {may} from "../lib/rights.js";
 import {setQuery} from "../lib/router.js";
 import {tabList} from "../lib/tabs.js";
 import {plural, t} from "../lib/texts.js";
@@ -54,12 +55,11 @@ export async function showSystem(main, params, signal) {
 
   try {
     const found = await load();
-    const [session, storage, profiles] = await Promise.all([get("/session"), storageSection(found, signal), profileSection(signal)]);
-    const admin = session.scopes.includes("admin");
+    const [storage, profiles] = await Promise.all([storageSection(found, signal), profileSection(signal)]);
     places.storage.append(storage);
-    places.settings.append(profiles, ...(admin ? [settingsSection(signal)] : []));
-    if (admin) places.keys.append(await keysSection(signal));
-    body.replaceChildren(...tabs(places, admin, params.tab));
+    places.settings.append(profiles, ...(may("read", "settings") ? [settingsSection(signal)] : []));
+    if (may("read", "keys")) places.keys.append(await keysSection(signal));
+    body.replaceChildren(...tabs(places, params.tab));
   } catch (error) {
     if (error.name !== "AbortError") body.replaceChildren(errorState(error, () => location.reload()));
     return;
@@ -77,10 +77,9 @@ export async function showSystem(main, params, signal) {
  * Return the tabs and their panels. The address has the tab that is shown.
  *
  * @param {Record<"storage" | "work" | "keys" | "settings", HTMLElement>} places
- * @param {boolean} admin
  * @param {string | undefined} shown
  */
-function tabs(places, admin, shown) {
+function tabs(places, shown) {
   let ready = false;
   /** @type {[id: keyof typeof places, text: string][]} */
   const all = [
@@ -89,7 +88,7 @@ function tabs(places, admin, shown) {
     ["keys", t("Keys")],
     ["settings", t("Settings")],
   ];
-  const offered = all.filter(([id]) => admin || id !== "keys");
+  const offered = all.filter(([id]) => id !== "keys" || may("read", "keys"));
   const onshow = (/** @type {string} */ id) => ready && setQuery({tab: id === "storage" ? "" : id});
   const list = tabList(
     t("System"),

@@ -7,6 +7,7 @@ import {errorDetails, errorText, serverText} from "../lib/error_views.js";
 import {listen} from "../lib/events.js";
 import {formatClock, languageChoices, languageName} from "../lib/format.js";
 import {LIMITS} from "../lib/limits.js";
+import {mayEdit, may} from "../lib/rights.js";
 import {plural, rich, t} from "../lib/texts.js";
 import {asyncHandler, toast} from "../lib/toasts.js";
 import {COMMON} from "./transcript_upload.js";
@@ -30,7 +31,6 @@ export class Transcribing {
     this.onrunning = onrunning;
     this.onready = onready;
     this.signal = signal;
-    this.mayWrite = true;
     /** @type {Transcription | null} the newest that is known */
     this.made = null;
     this.followed = ""; // the id of the one that has run in this view
@@ -61,17 +61,13 @@ export class Transcribing {
   // True if a transcription can be started now.
   get offered() {
     const {media, status} = this.recording;
-    return LIMITS.transcribers.length > 0 && this.mayWrite && status === "complete" && media.audio.length > 0 && this.made?.status !== "processing";
+    return LIMITS.transcribers.length > 0 && mayEdit() && status === "complete" && media.audio.length > 0 && this.made?.status !== "processing";
   }
 
   async load() {
     const {signal} = this;
     try {
-      const [{scopes}, {data}] = await Promise.all([
-        get("/session", {signal}),
-        get(query("/v1/transcriptions", {recording_id: this.recording.recording_id, limit: 1}), {signal}),
-      ]);
-      this.mayWrite = scopes.includes("write");
+      const {data} = await get(query("/v1/transcriptions", {recording_id: this.recording.recording_id, limit: 1}), {signal});
       if (data.length) this.show(data[0]);
       else this.draw();
     } catch {
@@ -99,7 +95,7 @@ export class Transcribing {
     const failed = made?.status === "failed" && made.error?.code !== "cancelled" && (!this.hasText || this.followed === made.transcript_id);
     this.node.hidden = !running && !failed;
     this.running.hidden = !running;
-    this.cancel.hidden = !this.mayWrite;
+    this.cancel.hidden = !may("write", "transcriptions");
     this.start.hidden = !this.offered;
     this.note.replaceChildren(...(running ? [] : this.reason()));
     if (!made || this.node.hidden) return;
@@ -138,7 +134,7 @@ export class Transcribing {
     if (status === "recording") return [t("It can be transcribed when the recording has ended.")];
     if (!media.audio.length) return [t("It has no audio that could be transcribed.")];
     if (!LIMITS.transcribers.length) return rich("The engine can make one: {setup}.", {setup: h("a", {href: SETUP}, t("set up a transcriber"))});
-    return this.mayWrite ? [] : [t("To transcribe it, sign in with a key that has the scope write.")];
+    return mayEdit() ? [] : [t("To transcribe it, sign in with a key that has the scope write.")];
   }
 
   // Ask for the language and the track, and start.

@@ -6,6 +6,7 @@ import {h, icon} from "../lib/dom.js";
 import {isMedia, takeDrops} from "../lib/dropped_files.js";
 import {errorText} from "../lib/error_views.js";
 import {languageChoices} from "../lib/format.js";
+import {mayEdit} from "../lib/rights.js";
 import {language, t} from "../lib/texts.js";
 import {asyncHandler, toast} from "../lib/toasts.js";
 
@@ -64,6 +65,7 @@ function addTranscript(recording, file, ondone) {
  * @param {() => unknown} ondone
  */
 export function acceptTranscripts(recording, signal, ondone) {
+  if (!mayEdit()) return;
   takeDrops(signal, t("Drop a VTT or SRT to add it as the transcript, or video and sound to upload them"), (files) => {
     const [file] = files.filter((each) => !isMedia(each));
     if (file) addTranscript(recording, file, ondone);
@@ -79,6 +81,7 @@ export function acceptTranscripts(recording, signal, ondone) {
  * @param {Transcribing} transcribing
  */
 export function noTranscript(recording, ondone, transcribing) {
+  const mayAdd = mayEdit();
   const field = h("input", {type: "file", hidden: true, accept: ".vtt,.srt,.json"});
   field.addEventListener("change", () => {
     const file = field.files?.[0];
@@ -95,9 +98,9 @@ export function noTranscript(recording, ondone, transcribing) {
       h("h2", {}, t("No transcript yet")),
       h("p", {}, t("With words you can search, cut by sentence, and put captions in the picture.")),
       transcribing.node,
-      h("div", {class: "row wrap"}, transcribing.start, h("button", {type: "button", onclick: () => field.click()}, icon("up"), t("Add VTT or SRT"))),
+      h("div", {class: "row wrap"}, transcribing.start, mayAdd && h("button", {type: "button", onclick: () => field.click()}, icon("up"), t("Add VTT or SRT"))),
       transcribing.note,
-      h("p", {class: "tiny"}, t("Or drop a file here.")),
+      mayAdd && h("p", {class: "tiny"}, t("Or drop a file here.")),
       field,
     ),
   );

@@ -42,7 +42,9 @@ declare global {
         : undefined
       : undefined;
 
-  type Session = { id: string; name: string; scopes: Scope[]; role?: Role };
+  type Session = { id: string; name: string; scopes: Scope[]; may: Rights; role?: Role };
+  type Action = "read" | "write" | "delete";
+  type Rights = { [kind: string]: { [action in Action]?: "all" | "own" } };
   type Role = Schemas["UserObject"]["role"];
   type Scope = Schemas["CreateKey"]["scopes"] extends (infer S)[] | undefined ? S : never;
 

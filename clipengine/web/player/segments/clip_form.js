@@ -6,6 +6,7 @@ import {errorText} from "../../lib/error_views.js";
 import {formatMoment, formatTime} from "../../lib/format.js";
 import {LIMITS} from "../../lib/limits.js";
 import {bind, within} from "../../lib/reactive.js";
+import {mayEdit} from "../../lib/rights.js";
 import {t} from "../../lib/texts.js";
 import {shapeChoice} from "../look/shapes.js";
 import {wordsOf} from "../timeline/words.js";
@@ -96,7 +97,7 @@ export class ClipForm {
     /** @param {SubmitEvent} event */
     const onsubmit = (event) => {
       event.preventDefault();
-      this.submit();
+      if (mayEdit()) this.submit();
     };
     return h(
       "form",
@@ -110,14 +111,16 @@ export class ClipForm {
       this.times.fields,
       this.length,
       this.clear,
-      h("div", {class: "labelled name-field"}, h("label", {class: "caption", for: "label"}, t("Name")), this.label),
-      this.shapes.node,
-      this.captions,
-      iconButton("sliders", t("Look: crop, captions, sound, size"), onlook, {class: "quiet square options"}),
-      h("span", {class: "rule"}),
-      this.add,
-      live,
-      h("div", {class: "send"}, this.waits, this.problem, this.make),
+      mayEdit() && [
+        h("div", {class: "labelled name-field"}, h("label", {class: "caption", for: "label"}, t("Name")), this.label),
+        this.shapes.node,
+        this.captions,
+        iconButton("sliders", t("Look: crop, captions, sound, size"), onlook, {class: "quiet square options"}),
+        h("span", {class: "rule"}),
+        this.add,
+        live,
+        h("div", {class: "send"}, this.waits, this.problem, this.make),
+      ],
     );
   }
 

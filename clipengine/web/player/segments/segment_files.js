@@ -6,6 +6,7 @@ import {h} from "../../lib/dom.js";
 import {errorText, serverText} from "../../lib/error_views.js";
 import {titleOf} from "../../lib/format.js";
 import {menuButton} from "../../lib/menus.js";
+import {mayEdit} from "../../lib/rights.js";
 import {plural, t} from "../../lib/texts.js";
 import {toast} from "../../lib/toasts.js";
 import {timesOf} from "../../store/doc.js";
@@ -69,10 +70,10 @@ export function segmentFiles({recording, segments: {doc}, selection}, offerList)
     {text: t("Export OpenTimelineIO"), icon: "down", run: save("otio", ".otio")},
     hasVideo && {text: t("Export for Final Cut Pro and Resolve"), icon: "down", run: save("fcpxml", ".fcpxml")},
     hasVideo && {text: t("Export for Premiere Pro"), icon: "down", run: save("xmeml", ".xml")},
-    {text: t("Remove all"), icon: "trash", danger: true, run: () => offerList(doc.clear(), t("Segments removed"), t("Undo"))},
+    mayEdit() && {text: t("Remove all"), icon: "trash", danger: true, run: () => offerList(doc.clear(), t("Segments removed"), t("Undo"))},
   ];
   const menu = menuButton(t("Import and export segments"), "more", () => [
-    {text: t("Import…"), icon: "up", run: () => picker.click()},
+    mayEdit() && {text: t("Import…"), icon: "up", run: () => picker.click()},
     ...(doc.segments.peek().length ? exports() : []),
   ]);
   return {picker, menu, problem, warnings};

@@ -6,6 +6,7 @@ import {errorText, serverText} from "../../lib/error_views.js";
 import {formatMoment, formatTime} from "../../lib/format.js";
 import {LIMITS} from "../../lib/limits.js";
 import {bind, keyed, within} from "../../lib/reactive.js";
+import {mayEdit} from "../../lib/rights.js";
 import {plural, t} from "../../lib/texts.js";
 import {asyncHandler, toast} from "../../lib/toasts.js";
 import {timesOf} from "../../store/doc.js";
@@ -58,7 +59,10 @@ export function segmentPanel(options) {
       if (!count.value) files.warnings.replaceChildren();
     });
     const playing = playAll(player, doc);
-    const empty = t("Ranges that are added here become one clip of all of them, or one clip of each. A adds the selection.");
+    const empty = mayEdit() ? t("Ranges that are added here become one clip of all of them, or one clip of each. A adds the selection.") : t("No segments yet");
+    bind(() => {
+      files.menu.hidden = !mayEdit() && !count.value; // nothing to export
+    });
     const saved = () => (segments.sync.savedAt.value ? t("Saved {time}", {time: formatMoment(segments.sync.savedAt.value)}) : "");
     const node = h(
       "div",
@@ -66,8 +70,8 @@ export function segmentPanel(options) {
       h(
         "div",
         {class: "top"},
-        h("div", {class: "row"}, makeChoice(joins, count), h("span", {class: "grow"}), files.picker, files.menu),
-        titleField(options, maker, joins),
+        h("div", {class: "row"}, mayEdit() && makeChoice(joins, count), h("span", {class: "grow"}), files.picker, files.menu),
+        mayEdit() && titleField(options, maker, joins),
       ),
       list,
       maker.problem,
@@ -83,7 +87,7 @@ export function segmentPanel(options) {
           h("span", {class: "muted small time grow", title: t("Total length")}, () => formatTime(doc.seconds)),
           h("span", {class: "muted small"}, saved),
         ),
-        h("div", {class: "row"}, playing.button, maker.make),
+        h("div", {class: "row"}, playing.button, mayEdit() && maker.make),
       ),
     );
     return {node, submit: () => maker.make.click()};

@@ -6,6 +6,7 @@ import {LIMITS} from "../../lib/limits.js";
 import {menuButton} from "../../lib/menus.js";
 import {posterImage} from "../../lib/posters.js";
 import {bind} from "../../lib/reactive.js";
+import {mayEdit} from "../../lib/rights.js";
 import {t} from "../../lib/texts.js";
 import {computed} from "../../vendor/signals-core.js";
 
@@ -30,7 +31,7 @@ export function segmentRow(id, {recording, segments, onopen}) {
   const names = () => ({number: index.value + 1});
   const current = () => segments.chosen.value === id;
   const rangeText = () => `${formatTime(item.value.start)} – ${formatTime(item.value.end)}`;
-  const number = h("span", {class: "number", title: t("Drag to move, or Alt with ↑ and ↓")}, icon("grip"));
+  const number = mayEdit() && h("span", {class: "number", title: t("Drag to move, or Alt with ↑ and ↓")}, icon("grip"));
   const poster = h("span", {class: "poster", "aria-hidden": "true"}, icon(recording.media.video ? "film" : "wave"));
   const range = h(
     "button",
@@ -47,6 +48,7 @@ export function segmentRow(id, {recording, segments, onopen}) {
   const name = h("input", {
     maxlength: String(LIMITS.label),
     autocomplete: "off",
+    readonly: !mayEdit(),
     placeholder: () => t("Segment {number}", names()),
     "aria-label": () => t("Name of segment {number}", names()),
   });
@@ -71,16 +73,16 @@ export function segmentRow(id, {recording, segments, onopen}) {
   });
   const node = h(
     "li",
-    {class: () => `segment ${current() ? "current" : ""}`, draggable: "true"},
+    {class: () => `segment ${current() ? "current" : ""}`, draggable: String(mayEdit())},
     number,
     poster,
     h("div", {class: "words"}, name, h("div", {class: "row"}, range, length)),
-    more,
+    mayEdit() && more,
   );
   name.addEventListener("input", () => doc.update(id, {label: name.value.trim()}, `name ${id}`));
   name.addEventListener("keydown", (event) => event.key === "Enter" && name.blur());
   node.addEventListener("keydown", (event) => {
-    if (!event.altKey || !["ArrowUp", "ArrowDown"].includes(event.key)) return;
+    if (!mayEdit() || !event.altKey || !["ArrowUp", "ArrowDown"].includes(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
     const focused = /** @type {HTMLElement | null} */ (document.activeElement);

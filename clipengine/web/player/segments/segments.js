@@ -5,6 +5,7 @@ import {get, put} from "../../lib/api.js";
 import {openDialog} from "../../lib/dialogs.js";
 import {h} from "../../lib/dom.js";
 import {LIMITS} from "../../lib/limits.js";
+import {mayEdit} from "../../lib/rights.js";
 import {t} from "../../lib/texts.js";
 import {toastError} from "../../lib/toasts.js";
 import {Doc} from "../../store/doc.js";
@@ -37,7 +38,7 @@ export class Segments {
     this.sync = new Sync(this.doc, {
       load: () => get(path, {signal}),
       save: (list, version, options) => put(path, list, {version, ...options}),
-      held: () => heldIn(key),
+      held: () => (mayEdit() ? heldIn(key) : null),
       hold: (held) => hold(key, held),
       onlook,
       ask: (theirs, what) => this.ask(theirs, what),

@@ -4,6 +4,7 @@ import {get, query} from "../../lib/api.js";
 import {addArrowNavigation, findAll, h, targetOf} from "../../lib/dom.js";
 import {errorState} from "../../lib/error_views.js";
 import {languageName} from "../../lib/format.js";
+import {mayEdit} from "../../lib/rights.js";
 import {t} from "../../lib/texts.js";
 import {exportLinks, indexOfCue, nameOf, paragraphsOf, sentence, setTabStop} from "./cue_rows.js";
 import {CueSelection} from "./cue_selection.js";
@@ -105,10 +106,7 @@ export class Transcript {
       list.addEventListener("click", (event) => this.click(event));
       list.addEventListener("keydown", (event) => event.key === "Enter" && event.shiftKey && this.click(event));
     }
-    sentenceTools(this.list, {onadd: (row) => this.addSentence(row), onedit: (row) => this.editRow(row)});
-    this.list.addEventListener("keydown", (event) => {
-      if (event.key === "F2" && targetOf(event).matches("button.time")) this.editRow(targetOf(event).closest("li"));
-    });
+    if (mayEdit()) this.bindEditing();
     matchKeys(this.node);
     this.list.addEventListener("dblclick", (event) => {
       const row = targetOf(event).closest("p")?.closest("li");
@@ -127,6 +125,13 @@ export class Transcript {
       );
     }
     document.addEventListener("keydown", (event) => this.searchKey(event), {signal});
+  }
+
+  bindEditing() {
+    sentenceTools(this.list, {onadd: (row) => this.addSentence(row), onedit: (row) => this.editRow(row)});
+    this.list.addEventListener("keydown", (event) => {
+      if (event.key === "F2" && targetOf(event).matches("button.time")) this.editRow(targetOf(event).closest("li"));
+    });
   }
 
   /**
