@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clipengine.clips.texts.cues import Cue, TimedWord
@@ -98,6 +98,8 @@ class Transcripts:
             check(stored)
             if stored is not None and _RANK[stored.source] > _RANK[source]:
                 return stored, False
+            if stored is not None:
+                made = replace(made, created_by=stored.created_by)  # who changes it does not own it
             replaced = self._database.change(
                 TranscriptRow.delete().where(
                     TranscriptRow.recording_id == recording_id, TranscriptRow.language == language

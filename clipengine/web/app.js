@@ -51,10 +51,10 @@ const LATER = {
 route("/recordings", showRecordings);
 route("/recordings/:id", later(LATER.recording, "showRecording"));
 route("/clips", showClips);
-route("/webhooks", later(LATER.webhooks, "showWebhooks"));
-route("/webhooks/:id", later(LATER.webhooks, "showWebhook"));
-route("/rules", later(LATER.rules, "showRules"));
-route("/rules/:id", later(LATER.rules, "showRule"));
+route("/webhooks", later(LATER.webhooks, "showWebhooks"), () => may("read", "webhooks"));
+route("/webhooks/:id", later(LATER.webhooks, "showWebhook"), () => may("read", "webhooks"));
+route("/rules", later(LATER.rules, "showRules"), () => may("read", "rules"));
+route("/rules/:id", later(LATER.rules, "showRule"), () => may("read", "rules"));
 route("/system", later(LATER.system, "showSystem"));
 
 /**

@@ -214,6 +214,16 @@ def test_change_of_an_object_of_another_is_no_deletion(engine: RecordedEngine, p
     assert http.patch(f"/v1/recordings/{made.recording.recording_id}", json={"name": "b"}).status_code == 200
 
 
+def test_replaced_transcript_stays_that_of_its_creator(engine: RecordedEngine, people: dict[str, Person]) -> None:
+    """Otherwise an editor could replace the transcript of another, and then delete it."""
+    editor, other = people["editor"].http, people["other"].user.user_id
+    recording = make(engine, other).recording.recording_id
+    transcript = f"/v1/recordings/{recording}/transcripts/en"
+    cues = [{"start_seconds": 0, "end_seconds": 1, "text": "mine"}]
+    assert editor.put(transcript, json=cues).json()["created_by"] == other
+    assert editor.delete(transcript).status_code == 403
+
+
 def test_objects_name_who_has_created_them_and_lists_filter_by_it(
     server: ApiServer, engine: RecordedEngine, people: dict[str, Person]
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from clipengine.client import Recording
 from tests.films.film import Film
-from tests.support.page import give_own_stream, held, opened, row, studio, until
+from tests.support.page import READY, give_own_stream, held, opened, row, studio, until
 from tests.support.server import RunningServer, running_server
 
 
@@ -73,6 +73,40 @@ class TestClips:
             items = page.get_by_role("menuitem")
             items.first.wait_for()
             assert items.all_inner_texts() == ["Download", "Copy as curl", "Copy as Python"]
+            page.keyboard.press("Escape")
+            page.get_by_role("checkbox", name="Select only seen").check()
+            assert page.locator(".picks button:visible").all_inner_texts() == ["Download ZIP", ""]
+            page.goto(f"{server.url}/#/recordings")
+            page.get_by_role("link", name=recording.name).wait_for()
+            assert not page.get_by_role("button", name="Upload").count()
+            assert not page.get_by_role("checkbox").count()
+            page.goto(f"{server.url}/#/rules")
+            page.get_by_role("heading", name="Not found").wait_for()
+
+    def test_studio_of_a_caller_who_may_only_read_makes_and_stores_nothing(
+        self, browser: Any, server: RunningServer, recording: Recording
+    ) -> None:
+        client = server.client()
+        stored = client.recordings.put_segments(
+            recording.recording_id, [{"start_seconds": 1, "end_seconds": 2, "label": "kept"}]
+        )
+        key = client.installation.create_key("reader", scopes=["read"]).key
+        before = client.clips.list(recording_id=recording.recording_id).data
+        with opened(browser, server, signed_in=False) as page:  # a refused request would fail the test
+            assert page.context.request.post(f"{server.url}/session", data={"key": key}).ok
+            page.goto(f"{server.url}/#/recordings/{recording.recording_id}")
+            until(page, READY)
+            page.get_by_role("tab", name="Segments").click()
+            assert page.get_by_role("textbox", name="Name of segment 1").get_attribute("readonly") is not None
+            for name in ("Make", "Add segment", "Make 1 clip", "More actions for segment 1", "Look"):
+                assert not page.get_by_role("button", name=name).count(), name
+            assert page.get_by_role("tab").all_inner_texts()[-1].startswith("Segments")
+            for pressed in ("Escape", "i", "ArrowRight", "o", "a", "b", "q", "v", "4", "Enter", "Shift+Enter"):
+                page.keyboard.press(pressed)
+            page.get_by_role("button", name="Import and export segments").click()
+            assert "Import…" not in page.get_by_role("menu").inner_text()
+        assert client.recordings.segments(recording.recording_id).version == stored.version
+        assert client.clips.list(recording_id=recording.recording_id).data == before
 
     def test_failed_clip_shows_its_error_and_is_retried(self, browser: Any, server: RunningServer, film: Film) -> None:
         client = server.client()

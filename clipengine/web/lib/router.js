@@ -13,18 +13,19 @@ import {t} from "./texts.js";
 
 const HOME = ["", "#/", "#main"]; // addresses of the first view, besides its own; "#main" is that of the skip link
 
-/** @type {{pattern: RegExp, view: View}[]} */
+/** @type {{pattern: RegExp, view: View, offered: () => boolean}[]} */
 const routes = [];
-const NOT_FOUND = {pattern: /^/, view: showNotFound};
+const NOT_FOUND = {pattern: /^/, view: showNotFound, offered: () => true};
 /** @type {AbortController | null} */
 let current = null;
 
 /**
  * @param {string} pattern such as /recordings/:id
  * @param {View} view
+ * @param {() => boolean} [offered] whether the caller may open it
  */
-export function route(pattern, view) {
-  routes.push({pattern: new RegExp(`^#${pattern.replace(/:(\w+)/g, "(?<$1>[^/]+)")}$`), view});
+export function route(pattern, view, offered = () => true) {
+  routes.push({pattern: new RegExp(`^#${pattern.replace(/:(\w+)/g, "(?<$1>[^/]+)")}$`), view, offered});
 }
 
 /** @param {string} address */
@@ -59,7 +60,7 @@ export function showCurrent() {
   leaveView();
   const main = byId("main");
   const [address, search = ""] = (HOME.includes(location.hash) ? "#/recordings" : location.hash).split("?");
-  const {view, pattern} = routes.find((each) => each.pattern.test(address)) ?? NOT_FOUND;
+  const {view, pattern} = routes.find((each) => each.pattern.test(address) && each.offered()) ?? NOT_FOUND;
   current = new AbortController();
   main.replaceChildren();
   main.className = "";

@@ -140,6 +140,7 @@ export function showRecordings(main, params, signal) {
     picks: may("write", "recordings") ? picks : null,
     signal,
   });
+  recordings.list.classList.add("rows");
   watchUploads(signal, add);
   main.append(
     h(

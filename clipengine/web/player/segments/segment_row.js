@@ -31,7 +31,7 @@ export function segmentRow(id, {recording, segments, onopen}) {
   const names = () => ({number: index.value + 1});
   const current = () => segments.chosen.value === id;
   const rangeText = () => `${formatTime(item.value.start)} – ${formatTime(item.value.end)}`;
-  const number = mayEdit() && h("span", {class: "number", title: t("Drag to move, or Alt with ↑ and ↓")}, icon("grip"));
+  const number = h("span", {class: "number", title: mayEdit() && t("Drag to move, or Alt with ↑ and ↓")}, mayEdit() && icon("grip"));
   const poster = h("span", {class: "poster", "aria-hidden": "true"}, icon(recording.media.video ? "film" : "wave"));
   const range = h(
     "button",
