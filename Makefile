@@ -82,7 +82,7 @@ lock: $(VENV)/.installed  ## update the hashed lock files to the newest versions
 	@echo uv | $(LOCK) --output-file scripts/requirements-uv.lock -
 	@$(LOCK) --extra mcp --extra postgres --output-file requirements.lock setup.cfg
 	@$(LOCK) --extra test --constraint requirements.lock --output-file requirements-test.lock setup.cfg
-	@for extra in otel transcribe; do \
+	@for extra in oidc otel transcribe; do \
 		$(LOCK) --extra $$extra --constraint requirements-test.lock --output-file requirements-$$extra.lock setup.cfg || exit 1; done
 
 new-migration:  ## add a migration of the ledger (NAME="Add the camera of a recording")

@@ -10,13 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from clipengine.errors import ClipEngineError
-
 _BLOCK_BYTES = 1 << 16  # decoded and split by one call, which holds the interpreter
 _MOST_BYTES_OF_A_CHARACTER = 4
 _BOM = b"\xef\xbb\xbf"
 
-Refusal = Callable[[str], ClipEngineError]
+Refusal = Callable[[str], Exception]
 
 
 class Allowance:
@@ -101,7 +99,7 @@ class LineReader:
             raise self._too_long(next(number for number, line in enumerate(lines, first) if len(line) > most))
         return lines
 
-    def _too_long(self, line: int) -> ClipEngineError:
+    def _too_long(self, line: int) -> Exception:
         most = self._limits.max_line_characters
         return self._limits.refusal(f"line {line} of {self._limits.document} has more than {most} characters")
 

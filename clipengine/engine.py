@@ -22,6 +22,7 @@ from clipengine.parts import (
     build_courier,
     build_fetcher,
     build_health,
+    build_oidc,
     build_pools,
     build_previews,
     build_prober,
@@ -109,6 +110,7 @@ class Engine:
         self._publisher = Publisher(jobs, settings, store, self._scratch, on_uploaded=metrics.uploads.observe)
         fetcher = build_fetcher(settings, jobs, store, self.previews.copies, check_disk=self._check_disk)
         self.suggester = build_suggester(settings)
+        self.oidc = build_oidc(settings)
         self.rule_clips = RuleClips(ledger, settings, bodies)
         self.upload_receiver = UploadReceiver(
             ledger,
@@ -326,6 +328,8 @@ class Engine:
             self._heartbeat.stop(0.5)
         if self.suggester is not None:
             self.suggester.close()
+        if self.oidc is not None:
+            self.oidc.close()
         self._pools.clips.close()
         self._pools.speech.close()
         with suppress(StorageError):  # counts of the last minute

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from clipengine.documents import ReadDocument
+from clipengine.errors import StartupError
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.recordings import Recordings
 from clipengine.outbound.download import Downloader
@@ -34,6 +36,9 @@ from clipengine.work.upkeep.health import Health
 from clipengine.work.upkeep.sweep import Sweep
 from clipengine.work.upkeep.watch import Watch
 from clipengine.work.worker import JobContext
+
+if TYPE_CHECKING:
+    from clipengine.oidc.provider import Provider
 
 _MAX_WARM_ENCODERS = 4  # each uses memory for its libraries
 _PREVIEW_NICE = 5  # previews: added to the nice value of clips
@@ -166,6 +171,23 @@ def build_suggester(settings: Settings) -> Suggester | None:
     """Return the client of the language model, or None if none is configured."""
     suggestions = settings.suggestions
     return Suggester(suggestions, Poster(suggestions.url, own_port=settings.own_port)) if suggestions.url else None
+
+
+def build_oidc(settings: Settings) -> Provider | None:
+    """Return the client of the provider that signs users in, or None if none is configured.
+
+    Raises StartupError if the extra is missing.
+    """
+    if not settings.auth.oidc.enabled:
+        return None
+    try:
+        from clipengine.oidc.provider import Provider
+    except ImportError as error:
+        raise StartupError(
+            f"auth.oidc needs packages that are not installed ({error})",
+            hint="Install the extra `oidc`: in a checkout, make install EXTRAS=oidc.",
+        ) from error
+    return Provider(settings.auth.oidc, public_url=settings.server.public_url, own_port=settings.own_port)
 
 
 def build_health(

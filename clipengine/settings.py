@@ -418,6 +418,12 @@ class Settings(SettingsTable):
         return self
 
     @model_validator(mode="after")
+    def _sign_in_has_an_address(self) -> Settings:
+        if self.auth.oidc.enabled and not self.server.public_url:
+            raise ValueError("auth.oidc needs server.public_url, to which the provider returns")
+        return self
+
+    @model_validator(mode="after")
     def _has_a_transcriber(self) -> Settings:
         if self.transcription.ahead and not self.transcription.sources:
             raise ValueError("transcription.ahead needs transcription.model_folder or transcription.url")

@@ -1,14 +1,19 @@
-"""Settings of the sign-in: the prefix of keys, and the headers of a trusted proxy."""
+"""Settings of the sign-in: the prefix of keys, the headers of a trusted proxy, and an OpenID provider."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from clipengine.settings_table import SettingsTable
 
+_ISSUER = re.compile(
+    r"(?:https://[^\s/?#@\\]+|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?)(?:/[^\s?#\\]*)?"
+)
 # Headers that the server or a browser uses itself.
 _TAKEN = {
     "authorization",
@@ -35,23 +40,49 @@ def _header(name: str) -> str:
     return name.lower()
 
 
+def _issuer(url: str) -> str:
+    if url and not _ISSUER.fullmatch(url):
+        raise ValueError(
+            f"{url[:100]!r} is not an issuer such as https://auth.example.org, without a query; http is possible for "
+            "this machine only"
+        )
+    return url
+
+
 _Network = Annotated[str, AfterValidator(_network)]
 _Header = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9-]+$"), AfterValidator(_header)]
 _OptionalHeader = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9-]*$"), AfterValidator(_header)]
 _Group = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^,\x00]+$")]
+_Scope = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")]
 _Groups = Annotated[tuple[_Group, ...], Field(max_length=100)]
 
 
-class ProxySignIn(SettingsTable):
+class GroupRoles(SettingsTable):
+    """Roles of the groups of a user."""
+
+    operators: _Groups = ()
+    editors: _Groups = ()
+    viewers: _Groups = ()
+    default_role: Literal["none", "viewer", "editor"] = "none"
+
+    def role(self, groups: Collection[str]) -> Literal["viewer", "editor", "operator"] | None:
+        """Return the highest role of the groups, or the default role; None if there is none."""
+        own = set(groups)
+        if not own.isdisjoint(self.operators):
+            return "operator"
+        if not own.isdisjoint(self.editors):
+            return "editor"
+        if self.default_role == "none":
+            return None if own.isdisjoint(self.viewers) else "viewer"
+        return self.default_role
+
+
+class ProxySignIn(GroupRoles):
     enabled: bool = False
     peers: Annotated[tuple[_Network, ...], Field(max_length=100)] = ()
     user_header: _Header = "remote-user"
     name_header: _OptionalHeader = "remote-name"
     groups_header: _OptionalHeader = "remote-groups"
-    operators: _Groups = ()
-    editors: _Groups = ()
-    viewers: _Groups = ()
-    default_role: Literal["none", "viewer", "editor"] = "none"
 
     @property
     def headers(self) -> tuple[str, ...]:
@@ -68,6 +99,30 @@ class ProxySignIn(SettingsTable):
         return self
 
 
+class OidcSignIn(GroupRoles):
+    enabled: bool = False
+    issuer: Annotated[str, Field(max_length=500), AfterValidator(_issuer)] = ""
+    client_id: Annotated[str, Field(max_length=500, pattern=r"^[\x20-\x7e]*$")] = ""
+    client_secret: SecretStr = SecretStr("")  # empty: a public client
+    name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]+$")] = "OpenID Connect"
+    scopes: Annotated[tuple[_Scope, ...], Field(max_length=20)] = ("openid", "profile")
+    groups_claim: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")] = "groups"
+    session_hours: Annotated[float, Field(ge=0.05, le=8760)] = 12
+    allow_cidrs: Annotated[tuple[_Network, ...], Field(max_length=100)] = ()
+
+    @model_validator(mode="after")
+    def _complete(self) -> OidcSignIn:
+        missing = [name for name in ("issuer", "client_id") if self.enabled and not getattr(self, name)]
+        if missing:
+            raise ValueError(f"auth.oidc is enabled, so set {', '.join(f'auth.oidc.{each}' for each in missing)}")
+        if "openid" not in self.scopes:
+            raise ValueError('auth.oidc.scopes must have "openid"')
+        if (self.operators or self.editors or self.viewers) and not self.groups_claim:
+            raise ValueError("auth.oidc has groups, so set auth.oidc.groups_claim")
+        return self
+
+
 class Auth(SettingsTable):
     key_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")] = "relay_live"
     proxy: ProxySignIn = ProxySignIn()
+    oidc: OidcSignIn = OidcSignIn()

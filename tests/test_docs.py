@@ -78,7 +78,7 @@ def documented_settings() -> dict[str, str]:
     return dict(
         re.findall(
             r"^\| `([a-z_0-9.]+)` \| (.+?) \| .+ \|$",
-            docs("configuration", "configuration-clips", "rules", "recipes/sign-in"),
+            docs("configuration", "configuration-clips", "rules", "recipes/sign-in", "recipes/oidc"),
             re.MULTILINE,
         )
     )

@@ -34,7 +34,7 @@ def test_packages_of_extras_have_the_tested_versions() -> None:
 
 def test_unknown_extra_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
-        ValueError, match="the extra 'speech' does not exist: EXTRAS takes mcp, otel, postgres, transcribe"
+        ValueError, match="the extra 'speech' does not exist: EXTRAS takes mcp, oidc, otel, postgres, transcribe"
     ):
         extra_locks(["speech"], ROOT)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import clipengine
+from clipengine.api.routes.oidc import TEXTS as SIGN_IN_TEXTS
 from clipengine.api.routes.share_page import TEXTS
 from clipengine.errors import ClipEngineError, RequestError, StartupError
 from clipengine.objects.webhook import DISABLED_BY_REQUEST
@@ -17,7 +18,7 @@ from clipengine.rules.rule import DISABLED_IN_SETTINGS
 from clipengine.work.upkeep.health import GOOD
 from tests.support.page_texts import CATALOGUES, WEB, catalogue
 
-TEMPLATES = sorted(Path(clipengine.__file__).parent.glob("api/templates/share_*.html"))
+TEMPLATES = sorted(Path(clipengine.__file__).parent.glob("api/templates/s[hi]*.html"))
 MODULES = [path for path in sorted(WEB.rglob("*.js")) if path not in CATALOGUES and path.parent.name != "vendor"]
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
@@ -63,7 +64,7 @@ def used_texts() -> dict[str, str | None]:
             found[json.loads(match[2])] = json.loads(match[1])
     for path in TEMPLATES:
         found |= {json.loads(text): None for text in _TEXT.findall(path.read_text("utf-8")) if text}
-    return found | dict.fromkeys(TEXTS)
+    return found | dict.fromkeys((*TEXTS, *SIGN_IN_TEXTS))
 
 
 def server_texts() -> set[str]:

@@ -20,6 +20,7 @@ from clipengine.api.http.open_streams import OpenStreams
 from clipengine.api.http.operation import Operation, Public, json_response, routes
 from clipengine.api.http.ports import Endpoint, Engine
 from clipengine.api.http.problems import on_error, on_http_exception
+from clipengine.api.http.provider_slots import ProviderSlots
 from clipengine.api.http.proxy_identity import ProxyIdentities
 from clipengine.api.reference import openapi
 from clipengine.api.routes import (
@@ -36,6 +37,7 @@ from clipengine.api.routes import (
     ingest,
     keys,
     metrics,
+    oidc,
     page,
     previews,
     profiles,
@@ -100,6 +102,7 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
     ]
 
     codes = sessions.SignInCodes()
+    slots = ProviderSlots()
     registry = CollectorRegistry()
 
     @asynccontextmanager
@@ -120,7 +123,8 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
             *documents.routes(described, engine.settings),
             *routes(operations, engine, changes),
             ingest.route(engine, registry),
-            sessions.route(engine, codes),
+            sessions.route(engine, codes, slots),
+            *oidc.routes(engine, slots),
             *share_links.routes(engine),
             *page.routes(engine.settings),
             *(Route(endpoint.path, endpoint) for endpoint in endpoints),
@@ -134,6 +138,7 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
     app.state.streams = OpenStreams()
     app.state.codes = codes
     app.state.proxy_identities = ProxyIdentities(engine.settings.auth.proxy)
+    app.state.oidc_issuer = engine.settings.auth.oidc.issuer if engine.settings.auth.oidc.enabled else ""
     return app
 
 
@@ -147,6 +152,7 @@ def create_worker_app(engine: Engine) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.proxy_identities = ProxyIdentities(engine.settings.auth.proxy)
+    app.state.oidc_issuer = engine.settings.auth.oidc.issuer if engine.settings.auth.oidc.enabled else ""
     return app
 
 

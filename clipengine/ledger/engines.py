@@ -23,7 +23,7 @@ from clipengine import __version__
 from clipengine.ledger.database.compatibility import LEASE_MS, check_supported
 from clipengine.ledger.database.database import Database, Row, Statement
 from clipengine.ledger.database.schema import EngineRow
-from clipengine.row_format import ROW_FORMAT
+from clipengine.row_format import FIRST_FORMAT, ROW_FORMAT
 
 BEAT_SECONDS = 3.0
 _KEPT_MS = 24 * 3600 * 1000
@@ -100,6 +100,11 @@ class Engines:
         """Return the engines that are alive, by host. A ledger that is not shared has one."""
         names = RunningEngine.__dataclass_fields__
         return [RunningEngine(**row) for row in self._alive_rows(*(getattr(EngineRow, name) for name in names))]
+
+    def without_users(self) -> list[str]:
+        """Return host and pid of the living engines of 0.2.0, which do not know users."""
+        rows = [each for each in self.alive() if each.row_format == FIRST_FORMAT] if self.shared else []
+        return [f"{each.host} pid {each.pid}" for each in rows]
 
     def _alive_rows(self, *columns: peewee.Field) -> list[Row]:
         found = EngineRow.select(*columns).order_by(EngineRow.host, EngineRow.pid)

@@ -54,6 +54,7 @@ from clipengine.ledger.rules import Rules
 from clipengine.ledger.segment_lists import SegmentLists
 from clipengine.ledger.sessions import Sessions
 from clipengine.ledger.shares import Shares
+from clipengine.ledger.sign_in_flows import SignInFlows
 from clipengine.ledger.spoken import Spoken
 from clipengine.ledger.stats import Stats
 from clipengine.ledger.storage_use import StorageUse
@@ -101,6 +102,7 @@ class Ledger:
         self.users = Users(database)
         self.user_sessions = UserSessions(database)
         self.sessions = Sessions(database, self.keys)
+        self.sign_in_flows = SignInFlows(database, self._vault)
         self.principals = Principals(self.keys, self.sessions, self.users, self.user_sessions)
         self.endpoints = Endpoints(database, self._vault)
         self.events = Events(database, self.endpoints, organisation_id)

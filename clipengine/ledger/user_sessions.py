@@ -42,10 +42,10 @@ class UserSessions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, user_id: str) -> tuple[UserSession, str]:
+    def begin(self, user_id: str, *, lifetime_ms: int = LIFETIME_MS) -> tuple[UserSession, str]:
         """Start a session of a user and return it with its token, which cannot be retrieved later."""
         token, now = _PREFIX + secrets.token_urlsafe(32), now_ms()
-        session = UserSession(new_id("ses"), user_id, now, now + LIFETIME_MS)
+        session = UserSession(new_id("ses"), user_id, now, now + lifetime_ms)
         with self._database.transaction():
             self._database.change(UserSessionRow.delete().where(UserSessionRow.expires_at <= now))
             self._end_oldest(user_id)

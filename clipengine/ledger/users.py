@@ -98,6 +98,12 @@ class Users:
                 self._end_sessions(user_id)
             return self._change(user_id, {"disabled_at": now_ms() if disabled else None})
 
+    def end_sessions(self, subject: str, *, source: UserSource) -> None:
+        """End the sessions of the user of a subject, if there is one."""
+        row = self._database.row(UserRow.select().where(UserRow.source == source, UserRow.subject == subject))
+        if row is not None:
+            self._end_sessions(row["user_id"])
+
     def delete(self, user_id: str) -> None:
         """Delete a user and the user's sessions, and revoke the keys. Objects stay. Raises UserNotFound."""
         with self._database.transaction(ordered=False):

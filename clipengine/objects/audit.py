@@ -55,7 +55,7 @@ AuditAction = Literal[
     "webhook.update",
 ]
 ActorKind = Literal["user", "key", "share", "source", "machine", "unknown"]
-Means = Literal["key", "session", "proxy", "share", "signature", "command", "batch"]
+Means = Literal["key", "session", "proxy", "oidc", "share", "signature", "command", "batch"]
 Outcome = Literal["done", "refused"]
 
 

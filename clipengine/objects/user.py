@@ -9,7 +9,7 @@ from clipengine.objects.base import ApiObject, MaybeTime, Time
 from clipengine.objects.key import Scope
 
 Role = Literal["viewer", "editor", "operator"]
-UserSource = Literal["proxy"]
+UserSource = Literal["proxy", "oidc"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class UserObject(ApiObject):
 
     user_id: str
     subject: str = ""
-    """Name by which the source knows the user."""
+    """Name by which the source knows the user; of `oidc`, the issuer and the subject, joined by `#`."""
     source: UserSource = "proxy"
     """What has signed the user in."""
     name: str = ""

@@ -94,15 +94,21 @@ class Target:
 
 @dataclass(frozen=True)
 class Rules:
-    """The operator's rules. `own_port` is the port that this engine listens on, or None."""
+    """The operator's rules. `own_port` is the port that this engine listens on, or None.
+
+    `setting` is the name of the setting with the allowed networks, for messages.
+    """
 
     allow: tuple[Network, ...] = ()
     own_port: int | None = None
+    setting: str = "webhooks.allow_cidrs"
 
     @classmethod
-    def of(cls, allow_cidrs: Iterable[str], *, own_port: int | None = None) -> Rules:
-        """Create rules from `webhooks.allow_cidrs`. Raises ValueError for an invalid network."""
-        return cls(tuple(ip_network(text, strict=False) for text in allow_cidrs), own_port)
+    def of(
+        cls, allow_cidrs: Iterable[str], *, own_port: int | None = None, setting: str = "webhooks.allow_cidrs"
+    ) -> Rules:
+        """Create rules from the networks of a setting. Raises ValueError for an invalid network."""
+        return cls(tuple(ip_network(text, strict=False) for text in allow_cidrs), own_port, setting)
 
 
 def parse(url: str, *, max_characters: int = MAX_URL_CHARACTERS) -> Url:
@@ -186,7 +192,7 @@ def denial_reason(address: Address, *, rules: Rules, trusted: bool = False, port
     if kind == "never":
         return description
     if kind != "public" and not trusted and not _is_listed(address, kind, rules):
-        return f"{description} outside webhooks.allow_cidrs"
+        return f"{description} outside {rules.setting}"
     if port is not None and port == rules.own_port and _is_this_machine(address):
         return "this engine itself"
     return None

@@ -1,7 +1,8 @@
-"""POST requests to one URL of the settings, whose answers are read whole.
+"""Requests to one URL, whose answers are read whole.
 
-Only that URL is called: redirects are errors. Its host may be on this machine or in a private network, because the
-operator has named it; metadata and link-local addresses are denied as for webhooks.
+Only that URL is called: redirects are errors. The host of a URL of the settings may be on this machine or in a private
+network, because the operator has named it; metadata and link-local addresses are denied as for webhooks. Other URLs
+have `rules`.
 """
 
 from __future__ import annotations
@@ -54,13 +55,25 @@ class PostAnswer:
 
 
 class Poster:
-    """Thread-safe. `tls` replaces the trust store."""
+    """Thread-safe. `tls` replaces the trust store, `networks` counts the requests together with others.
 
-    def __init__(self, url: str, *, own_port: int | None = None, tls: ssl.SSLContext | None = None) -> None:
+    With `rules`, the URL is not one of the settings, and they decide which addresses are allowed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        own_port: int | None = None,
+        tls: ssl.SSLContext | None = None,
+        rules: Rules | None = None,
+        networks: OpenNetworks | None = None,
+    ) -> None:
         self._url = url
-        self._rules = Rules.of((), own_port=own_port)
+        self._trusted = rules is None
+        self._rules = rules or Rules.of((), own_port=own_port)
         self._tls = tls or trust_store()
-        self._networks = OpenNetworks()
+        self._networks = networks or OpenNetworks()
 
     def post(
         self, body: Sequence[bytes], headers: Mapping[str, str], *, seconds: float, max_bytes: int, purpose: str = ""
@@ -69,9 +82,12 @@ class Poster:
 
         Raises PostFailed, and SenderClosed after `close`.
         """
-        end = time.monotonic() + seconds
-        with self._connecting(seconds, purpose) as (target, network, deadline):
-            return self._exchange(target, network, body, headers, deadline, end, max_bytes)
+        fields = {"Content-Length": str(sum(map(len, body))), **headers}
+        return self._send("POST", body, fields, seconds, max_bytes, purpose)
+
+    def get(self, *, seconds: float, max_bytes: int) -> PostAnswer:
+        """Request the URL and return the answer. Raises the errors of `post`."""
+        return self._send("GET", (), {}, seconds, max_bytes)
 
     def reach(self, *, seconds: float) -> None:
         """Open and close a connection. Raises PostFailed."""
@@ -85,13 +101,14 @@ class Poster:
         """Yield the target of the URL, the network for it, and the deadline. Raises PostFailed and SenderClosed."""
         deadline = Deadline(seconds)
         try:
-            target = resolve(self._url, rules=self._rules, trusted=True, timeout=deadline.left())
+            target = resolve(self._url, rules=self._rules, trusted=self._trusted, timeout=deadline.left())
             with self._networks.open(target.addresses, deadline, purpose=purpose) as network:
                 yield target, network, deadline
         except PostFailed:
             raise
         except InvalidWebhookUrl as error:
-            raise PostFailed(f"the URL is refused: {error.message}", transient=False) from None
+            reason = error.message.replace("the webhook URL", "it")
+            raise PostFailed(f"the URL is refused: {reason}", transient=False) from None
         except NameUnresolved:
             raise PostFailed("the name of its host does not resolve", transient=True) from None
         except (OSError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.NetworkError) as error:
@@ -109,40 +126,40 @@ class Poster:
         """End all requests; they raise SenderClosed."""
         self._networks.close()
 
-    def _exchange(
+    def _send(
         self,
-        target: Target,
-        network: httpcore.NetworkBackend,
+        method: str,
         body: Sequence[bytes],
         headers: Mapping[str, str],
-        deadline: Deadline,
-        end: float,
+        seconds: float,
         max_bytes: int,
+        purpose: str = "",
     ) -> PostAnswer:
-        url = target.url
-        origin = httpcore.Origin(url.scheme.encode(), url.host.encode(), url.port)
-        connection = httpcore.HTTPConnection(origin, ssl_context=self._tls, network_backend=network)
-        try:
-            response = connection.handle_request(_request(target, body, headers))
-            deadline.begin_body(max(0.0, end - time.monotonic()), stall_seconds=_STALL_SECONDS)
-            return PostAnswer(response.status, _read(response.iter_stream(), max_bytes))
-        finally:
-            connection.close()
+        end = time.monotonic() + seconds
+        with self._connecting(seconds, purpose) as (target, network, deadline):
+            url = target.url
+            origin = httpcore.Origin(url.scheme.encode(), url.host.encode(), url.port)
+            connection = httpcore.HTTPConnection(origin, ssl_context=self._tls, network_backend=network)
+            try:
+                response = connection.handle_request(_request(method, target, body, headers))
+                deadline.begin_body(max(0.0, end - time.monotonic()), stall_seconds=_STALL_SECONDS)
+                return PostAnswer(response.status, _read(response.iter_stream(), max_bytes))
+            finally:
+                connection.close()
 
 
-def _request(target: Target, body: Sequence[bytes], headers: Mapping[str, str]) -> httpcore.Request:
+def _request(method: str, target: Target, body: Sequence[bytes], headers: Mapping[str, str]) -> httpcore.Request:
     fields = {
         "Host": target.url.authority,
         "User-Agent": f"clipengine/{__version__}",
         "Accept": "application/json",
         "Accept-Encoding": "identity",
         "Connection": "close",
-        "Content-Length": str(sum(map(len, body))),
         **headers,
     }
     url = target.url
     return httpcore.Request(
-        "POST",
+        method,
         httpcore.URL(scheme=url.scheme, host=url.host, port=url.port, target=url.path),
         headers=[(name.encode(), value.encode()) for name, value in fields.items()],
         content=iter(body),

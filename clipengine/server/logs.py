@@ -43,7 +43,7 @@ class Redactor:
         patterns = [
             (r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?(?:[a-z0-9-]+ )?)[^\s'\",]+", rf"\1{_HIDDEN}"),
             (r"(?i)(x-amz-(?:signature|credential|security-token)['\"]?\s*[:=]\s*['\"]?)[^\s'\"&,]+", rf"\1{_HIDDEN}"),
-            (r"(?i)(clipengine_session=)[^\s;'\",]+", rf"\1{_HIDDEN}"),
+            (r"(?i)(clipengine_(?:session|flow)=)[^\s;'\",]+", rf"\1{_HIDDEN}"),
             (r"(?i)(password['\"]?\s*[:=]\s*['\"]?)[^\s'\"&,]+", rf"\1{_HIDDEN}"),
             # The userinfo of any URL: up to the last @ before the path, or after user:password with a slash in it.
             (r"(?<=://)[^\s/]*@", f"{_HIDDEN}@"),
@@ -61,6 +61,7 @@ class Redactor:
     def of(cls, settings: Settings) -> Redactor:
         storage = settings.storage
         secrets: list[SecretStr] = [storage.access_key, storage.secret_key, storage.session_token]
+        secrets.append(settings.auth.oidc.client_secret)
         secrets += [endpoint.secret for endpoint in settings.webhooks.endpoints]
         known = [each.get_secret_value() for each in secrets]
         if password := _PASSWORD.match(settings.database.url.get_secret_value()):

@@ -222,10 +222,11 @@ async function signOut() {
   await deleteNow();
   disconnect({all: true});
   try {
-    await request("DELETE", "/session", {quiet: true});
+    const answer = await request("DELETE", "/session", {quiet: true});
     uploads.close();
     signedOut();
     tabs.postMessage("signed out");
+    if (answer?.continue_at) location.assign(answer.continue_at); // the provider's page, which ends its own session
   } catch (error) {
     toastError(error); // the session has not ended
     connect();

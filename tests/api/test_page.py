@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 import clipengine
-from clipengine.api.http.auth import PAGE_HEADER, SESSION_COOKIE
+from clipengine.api.http.auth import PAGE_HEADER
+from clipengine.api.http.session_cookies import SESSION_COOKIE
 from clipengine.api.routes.page import page_headers
 from clipengine.ledger import sessions
 from clipengine.settings import Settings

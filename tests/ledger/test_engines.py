@@ -150,3 +150,12 @@ def test_only_one_engine_at_a_time_sends_to_a_receiver(host_a: Ledger, host_b: L
     settled = {"outcome": "delivered", "status_code": 200, "error": None, "duration_ms": 1}
     assert not host_a.deliveries.record(first, **settled)  # type: ignore[arg-type]
     assert host_b.deliveries.record(taken[0], **settled)  # type: ignore[arg-type]
+
+
+def test_engines_of_the_release_before_do_not_know_users(host_a: Ledger, host_b: Ledger) -> None:
+    assert host_b.engines.without_users() == []
+    older = EngineRow.update(host="cutter-7", pid=42, row_format=1).where(EngineRow.engine_id == "a")
+    host_b.database.change(older)
+    assert host_b.engines.without_users() == ["cutter-7 pid 42"]
+    _fall_silent(host_b, "a")
+    assert host_b.engines.without_users() == []

@@ -29,7 +29,7 @@ from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import DiskLow, EncoderFailed
 from clipengine.ledger.ledger import Ledger
-from clipengine.parts import build_previews
+from clipengine.parts import build_oidc, build_previews
 from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.server.http_protocol import LimitedProtocol
@@ -92,6 +92,7 @@ class RecordedEngine:
         self.documents = Documents(ChildPool(ahead=0))
         self.rule_clips = RuleClips(self.ledger, self.settings, RuleClipBodies())
         self.variants = Variants(self.ledger, self.rule_clips)
+        self.oidc = build_oidc(self.settings)
         self.previews = build_previews(self.settings, self.store, self.ledger.recordings, ChildPool())
         self.upload_receiver = UploadReceiver(
             self.ledger,

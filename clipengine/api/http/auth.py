@@ -16,17 +16,15 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from clipengine.api.http.access import Action, Object, require
-from clipengine.api.http.proxy_identity import Identity, ProxyIdentities
+from clipengine.api.http.proxy_identity import ProxyIdentities
+from clipengine.api.http.session_cookies import session_of
+from clipengine.api.http.user_sign_in import Identity, role_of
 from clipengine.errors import Forbidden, Unauthorized
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.principals import Principal
-from clipengine.objects.user import Role
 
-SESSION_COOKIE = "clipengine_session"
 PAGE_HEADER = "X-Clipengine-Page"
 
-# Not `request.cookies`: before Python 3.12.6 unquoting a value takes quadratic time, 6 s for a header of 60 kB.
-_SESSION = re.compile(rf"(?:\A|;)[ \t]*{SESSION_COOKIE}=([A-Za-z0-9_-]{{1,300}})[ \t]*(?:;|\Z)")
 _BEARER = re.compile(r"bearer +([\x21-\x7e]{1,300}) *\Z", re.IGNORECASE)
 _WRONG_KEY = "Copy the whole key again, or create another: it is incomplete, unknown or revoked."
 _ENDED_SESSION = "Sign in again: the session has ended."
@@ -41,6 +39,7 @@ class Credential:
     text: str
     is_session: bool
     identity: Identity | None = None  # that a trusted proxy states
+    issuer: str = ""  # of the provider that signs users in
 
 
 def credential(request: Request) -> Credential:
@@ -50,12 +49,12 @@ def credential(request: Request) -> Credential:
     """
     identity = stated_identity(request)
     header = request.headers.get("authorization")
-    session = _SESSION.search(request.headers.get("cookie", "")) if header is None else None
+    session = session_of(request) if header is None else None
     if session is not None:
         check_site(request)
         if request.method not in _SAFE_METHODS and PAGE_HEADER not in request.headers:
             raise Forbidden(f"The header {PAGE_HEADER} is missing", hint="Use the page itself, or a key.")
-        return Credential(session[1], is_session=True, identity=identity)
+        return Credential(session, is_session=True, identity=identity, issuer=request.app.state.oidc_issuer)
     match = _BEARER.match(header or "")
     if match is None:
         raise Unauthorized(hint=_WRONG_KEY if (header or "").lower().startswith("bearer ") else None)
@@ -72,13 +71,6 @@ def check_site(request: Request) -> None:
     """Raise Forbidden if another site made the request."""
     if request.headers.get("sec-fetch-site") not in _OWN_SITES:
         raise Forbidden("Another site made this request", hint="Use the page itself, or a key.")
-
-
-def role_of(identity: Identity) -> Role:
-    """Return the role of a user whom the proxy states. Raises Forbidden without one."""
-    if identity.role is None:
-        raise Forbidden("This user has no role", hint="Ask an operator for a group that has one.")
-    return identity.role
 
 
 def authorize(ledger: Ledger, given: Credential, action: Action, object: Object) -> Principal:
@@ -101,14 +93,16 @@ def authenticate(ledger: Ledger, given: Credential) -> Principal:
 
 
 def _as_stated(ledger: Ledger, caller: Principal | None, given: Credential) -> Principal | None:
-    """Return the caller of a session with the role of the groups that the proxy states now.
+    """Return the caller of a session. If a proxy states the user, the groups that it states now decide the role.
 
-    Return None if the proxy states another user than the session's, or none. Raises Forbidden without a role, and ends
-    the session, so that its event streams end as well.
+    Return None if the source of the user is not enabled, or the proxy states another user or none. Raises Forbidden
+    without a role, and ends the session, so that its event streams end as well.
     """
     identity = given.identity
     if caller is None or caller.user is None:
         return caller
+    if caller.user.source == "oidc":
+        return caller if given.issuer and caller.user.subject.startswith(f"{given.issuer}#") else None
     if identity is None or identity.subject != caller.user.subject:
         return None
     if not identity.by_groups or identity.role == caller.user.role:

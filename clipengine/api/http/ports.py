@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
@@ -18,6 +18,9 @@ from clipengine.work.documents import Documents
 from clipengine.work.previews.previews import Previews
 from clipengine.work.suggester import Suggester
 from clipengine.work.upload_receiver import UploadReceiver
+
+if TYPE_CHECKING:
+    from clipengine.oidc.provider import Provider  # imports joserfc, of an extra
 
 
 class Check(Protocol):
@@ -52,6 +55,8 @@ class Engine(Protocol):
     def variants(self) -> Variants: ...
     @property
     def upload_receiver(self) -> UploadReceiver: ...
+    @property
+    def oidc(self) -> Provider | None: ...
     @property
     def suggester(self) -> Suggester | None: ...
 

@@ -8,29 +8,18 @@ from __future__ import annotations
 
 import logging
 import unicodedata
-from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from starlette.requests import Request
 
+from clipengine.api.http.user_sign_in import Identity
 from clipengine.errors import Forbidden
-from clipengine.objects.user import Role
 from clipengine.settings_auth import ProxySignIn
 
 MAX_NAME = 200  # characters of a name, and of a group
 MAX_GROUPS = 1000
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Identity:
-    """A user as the proxy states it. `role` is None if the groups give none."""
-
-    subject: str
-    name: str
-    role: Role | None
-    by_groups: bool  # the groups decide the role; otherwise an operator does
 
 
 class ProxyIdentities:
@@ -71,20 +60,12 @@ class ProxyIdentities:
 
     def _identity(self, host: str, subject: str, name: str, groups: str) -> Identity:
         settings = self._settings
-        default = None if settings.default_role == "none" else settings.default_role
         if not settings.groups_header:
-            return Identity(subject, name, default, by_groups=False)
+            return Identity("proxy", subject, name, settings.role(()), by_groups=False)
         if groups.count(",") >= MAX_GROUPS:
             raise _refused(host, f"has more than {MAX_GROUPS} groups", settings.groups_header)
-        own = {each.strip() for each in groups.split(",")}
-        role: Role | None = default
-        if not own.isdisjoint(settings.operators):
-            role = "operator"
-        elif not own.isdisjoint(settings.editors):
-            role = "editor"
-        elif default is None and not own.isdisjoint(settings.viewers):
-            role = "viewer"
-        return Identity(subject, name, role, by_groups=True)
+        role = settings.role({each.strip() for each in groups.split(",")})
+        return Identity("proxy", subject, name, role, by_groups=True)
 
 
 def _text(host: str, name: str, value: str) -> str:

@@ -27,6 +27,11 @@ class VisitorTexts:
         found = self.texts.get(text)
         return (found if isinstance(found, str) else text).format(**values)
 
+    def of_server(self, text: str) -> str:
+        """Return a text in which nothing is replaced, such as the message of an error, in this language if it can."""
+        found = self.texts.get(text)
+        return found if isinstance(found, str) else text
+
 
 ENGLISH = VisitorTexts(_ENGLISH, {})
 

@@ -93,6 +93,7 @@ _GROUPS = (
             "recipes/go",
             "recipes/proxy",
             "recipes/sign-in",
+            "recipes/oidc",
             "recipes/kubernetes",
         ),
     ),

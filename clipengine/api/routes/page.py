@@ -96,7 +96,8 @@ class _File(NamedTuple):
 def routes(settings: Settings) -> list[Route]:
     """Return the routes of the page. `web/player/media/player.js` is served as `/assets/player/media/player.js`."""
     headers = page_headers(settings)
-    version, files = page_files(tuple(settings.transcription.sources), tuple(settings.suggestions.sources))
+    provider = settings.auth.oidc.name if settings.auth.oidc.enabled else ""
+    version, files = page_files(tuple(settings.transcription.sources), tuple(settings.suggestions.sources), provider)
 
     async def index(request: Request) -> Response:
         return _serve(request, files["index.html"], headers)
@@ -114,14 +115,16 @@ def routes(settings: Settings) -> list[Route]:
 
 
 @lru_cache(maxsize=4)
-def page_files(transcribers: tuple[str, ...], suggesters: tuple[str, ...]) -> tuple[str, Mapping[str, _File]]:
+def page_files(
+    transcribers: tuple[str, ...], suggesters: tuple[str, ...], provider: str = ""
+) -> tuple[str, Mapping[str, _File]]:
     """Return the version of the files, and the files by name. They name each other by the version.
 
     They take 0.2 s of CPU and are the same for each application of a process.
     """
     paths = [path for path in sorted(_FOLDER.rglob("*")) if ending(path.name) in _TYPES]
     contents = {path.relative_to(_FOLDER).as_posix(): path.read_bytes() for path in paths}
-    limits = _LIMITS | {"transcribers": transcribers, "suggesters": suggesters}
+    limits = _LIMITS | {"transcribers": transcribers, "suggesters": suggesters, "provider": provider}
     contents["lib/limits.js"] = f"export const LIMITS = {json.dumps(limits)};\n".encode()
     contents |= _joined({name: body.decode() for name, body in contents.items() if ending(name) == "js"})
     version = hashlib.sha256(b"".join(b"%s\0%s\0" % (name.encode(), contents[name]) for name in contents)).hexdigest()

@@ -8,6 +8,7 @@ fragment, which no browser sends and no proxy logs.
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
 import threading
 import time
@@ -21,28 +22,26 @@ from starlette.routing import Route
 
 from clipengine.api.http.access import PUBLIC, Object, require, rights
 from clipengine.api.http.acts import actor_of, peer_of, recording, set_actor
-from clipengine.api.http.auth import (
-    SESSION_COOKIE,
-    Credential,
-    authorize,
-    check_site,
-    credential,
-    role_of,
-    stated_identity,
-)
+from clipengine.api.http.auth import Credential, authorize, check_site, credential, stated_identity
 from clipengine.api.http.operation import in_session, json_response
 from clipengine.api.http.ports import Engine
-from clipengine.api.http.proxy_identity import Identity
+from clipengine.api.http.provider_slots import ProviderSlots
 from clipengine.api.http.requests.access import SignIn
+from clipengine.api.http.session_cookies import Cookies
+from clipengine.api.http.user_sign_in import Identity, begin_user_session
 from clipengine.api.http.validation import parse_json, read_body, validate_body
 from clipengine.errors import Forbidden, Unauthorized
 from clipengine.ledger.database.act import Actor
 from clipengine.ledger.principals import Principal
 from clipengine.ledger.sessions import LIFETIME_MS
+from clipengine.ledger.users import User
+from clipengine.oidc.errors import SignInFailed
 
 CODE_SECONDS = 900
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class SignInCodes:
@@ -67,16 +66,17 @@ class SignInCodes:
             return bool(found and self._codes.pop(found[0]))
 
 
-def route(engine: Engine, codes: SignInCodes) -> Route:
-    return Route("/session", _Sessions(engine, codes).answer, methods=["GET", "POST", "DELETE"])
+def route(engine: Engine, codes: SignInCodes, slots: ProviderSlots) -> Route:
+    return Route("/session", _Sessions(engine, codes, slots).answer, methods=["GET", "POST", "DELETE"])
 
 
 class _Sessions:
-    def __init__(self, engine: Engine, codes: SignInCodes) -> None:
+    def __init__(self, engine: Engine, codes: SignInCodes, slots: ProviderSlots) -> None:
         self._engine = engine
         self._ledger = engine.ledger
         self._codes = codes
-        self._secure = engine.settings.server.public_url.startswith("https:")
+        self._slots = slots
+        self._cookies = Cookies(engine.settings.server.public_url)
 
     async def answer(self, request: Request) -> Response:
         methods = {"POST": self._sign_in, "DELETE": self._sign_out}
@@ -87,7 +87,8 @@ class _Sessions:
         raw = await read_body(request, limit=SignIn.limit(self._engine.settings.server.max_body_bytes))
         with recording(self._ledger.audit, request, "session.begin"):
             caller, token = await self._in_session(lambda: self._begun(validate_body(SignIn, parse_json(raw)), request))
-        return self._with_cookie(json_response(_shown(caller)), token)
+        former = bool(await self._in_session(self._ledger.engines.without_users))
+        return self._with_cookie(json_response(_shown(caller)), token, former=former)
 
     def _begun(self, body: SignIn, request: Request) -> tuple[Principal, str]:
         """Return the principal of a new session, and its token."""
@@ -124,45 +125,47 @@ class _Sessions:
 
     def _begun_for(self, identity: Identity, request: Request) -> tuple[Principal, str]:
         """Return the principal of a new session of a user whom the proxy states, and its token. Raises Forbidden."""
-        users = self._ledger.users
-        with self._ledger.transaction():
-            role = role_of(identity)
-            user = users.sign_in(identity.subject, source="proxy", name=identity.name, role=role)
-            if identity.by_groups and user.role != role:
-                user = users.set_role(user.user_id, role)
-            if user.disabled_at is not None:
-                raise Forbidden("This user is disabled", hint="Ask an operator.")
+
+        def check(user: User) -> None:
             set_actor(request, Actor("user", user.user_id, "proxy", peer=peer_of(request)), self._ledger.audit)
-            _, token = self._ledger.user_sessions.begin(user.user_id)
-        caller = self._ledger.principals.of_session(token)
-        if caller is None:  # disabled at this moment
-            raise Unauthorized
-        return caller, token
+
+        return begin_user_session(self._ledger, identity, check=check)
 
     async def _sign_out(self, request: Request) -> Response:
+        """End the session. The answer names the URL at which a user signs out of the provider as well, if any."""
         require(None, "write", PUBLIC)
         given = credential(request)
+        caller, url = None, None
         if given.is_session:
             with recording(self._ledger.audit, request, "session.end"):
-                await self._in_session(lambda: self._end(given, request))
-        response = Response(status_code=204)
-        response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict", secure=self._secure)
+                caller = await self._in_session(lambda: self._end(given, request))
+        if caller is not None and caller.user is not None and caller.user.source == "oidc":
+            url = await self._provider_sign_out()
+        response = Response(status_code=204) if url is None else json_response({"continue_at": url})
+        self._cookies.delete_session(response)
         return response
 
-    def _end(self, given: Credential, request: Request) -> None:
+    def _end(self, given: Credential, request: Request) -> Principal | None:
+        """End a session and return its principal."""
         principals = self._ledger.principals
         if (caller := principals.of_session(given.text)) is not None:
             set_actor(request, actor_of(caller, request, given), self._ledger.audit)
         principals.end_session(given.text)
+        return caller
+
+    async def _provider_sign_out(self) -> str | None:
+        provider = self._engine.oidc
+        try:
+            return None if provider is None else await self._slots.run(provider.end_session_url)
+        except SignInFailed as error:
+            log.warning("a user was signed out here, but not of the provider: %s", error)
+            return None
 
     async def _in_session(self, work: Callable[[], T]) -> T:
         return await run_in_threadpool(in_session, self._ledger, work)
 
-    def _with_cookie(self, response: Response, token: str) -> Response:
-        max_age = LIFETIME_MS // 1000
-        response.set_cookie(
-            SESSION_COOKIE, token, max_age=max_age, httponly=True, samesite="strict", secure=self._secure
-        )
+    def _with_cookie(self, response: Response, token: str, *, former: bool = False) -> Response:
+        self._cookies.set_session(response, token, seconds=LIFETIME_MS // 1000, former=former)
         return response
 
 

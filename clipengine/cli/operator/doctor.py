@@ -30,6 +30,7 @@ _CHECKS: dict[str, Check] = {
     "port": doctor_machine.port,
     "open files": doctor_machine.open_files,
     "webhooks": doctor_remote.webhooks,
+    "sign-in": doctor_remote.sign_in,
 }
 _LABELS = {"ok": "ok      ", "warning": "warning ", "problem": "PROBLEM "}
 

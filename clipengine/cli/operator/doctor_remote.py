@@ -13,6 +13,8 @@ from clipengine.cli.data_folder import can_be_opened, open_ledger, store_identit
 from clipengine.cli.operator.doctor_finding import Finding, ok
 from clipengine.errors import ObjectMissing
 from clipengine.ledger.endpoints import Endpoint
+from clipengine.oidc.errors import SignInFailed
+from clipengine.parts import build_oidc
 from clipengine.recordings.folder_rules import FolderRule
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
@@ -118,6 +120,22 @@ def _check_series(store: Store, settings: Settings) -> Iterator[Finding]:
             )
             hint = 'If these are different cameras, set folders.series, such as "house-{camera}", in one of the rules.'
             yield Finding(f"series {series}", "warning", detail, hint)
+
+
+def sign_in(settings: Settings) -> Iterator[Finding]:
+    """Check the document and the keys of the provider that signs users in."""
+    provider = build_oidc(settings)
+    if provider is None:
+        return
+    with closing(provider):
+        try:
+            found = provider.check()
+        except SignInFailed as error:
+            remedy = "Compare auth.oidc with the settings of the provider, see recipes/oidc in the manual."
+            yield Finding("sign-in", "warning", str(error), remedy)
+            return
+    signs_out = "" if found.end_session else ", which offers no sign-out"
+    yield ok("sign-in", f"{settings.auth.oidc.issuer} has a valid document and keys{signs_out}")
 
 
 def webhooks(settings: Settings) -> Iterator[Finding]:

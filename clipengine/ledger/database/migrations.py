@@ -805,6 +805,12 @@ def migration_63(database: Database) -> None:
     )
 
 
+def migration_64(database: Database) -> None:
+    """Record the sign-ins with a provider that have been used."""
+    database.run("CREATE TABLE spent_flows (sha256 TEXT NOT NULL PRIMARY KEY, expires_at BIGINT NOT NULL)")
+    database.run("CREATE INDEX spent_flows_expires ON spent_flows (expires_at)")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -866,6 +872,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_61,
     migration_62,
     migration_63,
+    migration_64,
 )
 
 

@@ -71,6 +71,14 @@ class UserSessionRow(Model):
         table_name = "user_sessions"
 
 
+class SpentFlowRow(Model):
+    sha256 = TextField(primary_key=True)
+    expires_at = BigIntegerField()
+
+    class Meta:
+        table_name = "spent_flows"
+
+
 class RecordingRow(Model):
     recording_id = TextField(primary_key=True)
     state = TextField()
@@ -641,6 +649,7 @@ TABLES: tuple[type[Model], ...] = (
     KeyRow,
     SessionRow,
     UserSessionRow,
+    SpentFlowRow,
     RecordingRow,
     FetchRow,
     ResumableUploadRow,

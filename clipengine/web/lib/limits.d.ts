@@ -19,6 +19,8 @@ export const LIMITS: {
   page: number;
   /** Parts of a clip. */
   parts: number;
+  /** Name of the provider with which users sign in, or an empty text. */
+  provider: string;
   /** Points of a focus that moves, and of all boxes that move. */
   points: number;
   /** Characters of a search. */

@@ -1152,4 +1152,20 @@ export default {
   "October": "Oktober",
   "November": "November",
   "December": "Dezember",
+
+  // the sign-in with a provider, whose pages the server writes
+  "Sign in with {name}": "Mit {name} anmelden",
+  "Signed in": "Angemeldet",
+  "Continue to clipengine": "Weiter zu clipengine",
+  "The sign-in failed": "Die Anmeldung ist fehlgeschlagen",
+  "Back to the sign-in": "Zurück zur Anmeldung",
+  "The answer of the provider is not valid. The log of the server says why.": "Die Antwort des Anbieters ist ungültig. Der Grund steht im Protokoll des Servers.",
+  "This sign-in has expired, was used before, or began in another browser.": "Diese Anmeldung ist abgelaufen, wurde schon benutzt oder in einem anderen Browser begonnen.",
+  "The provider refused the sign-in.": "Der Anbieter hat die Anmeldung abgelehnt.",
+  "The provider does not answer. Try again later.": "Der Anbieter antwortet nicht. Später noch einmal versuchen.",
+  "Too many people sign in at the same time. Try again later.": "Zu viele melden sich gleichzeitig an. Später noch einmal versuchen.",
+  "This user has no role": "Dieser Benutzer hat keine Rolle",
+  "Ask an operator for a group that has one.": "Einen Betreiber um eine Gruppe mit einer Rolle bitten.",
+  "This user is disabled": "Dieser Benutzer ist gesperrt",
+  "Ask an operator.": "Einen Betreiber fragen.",
 };

@@ -1,8 +1,9 @@
-// Sign-in with an API key, or with the one-time code of the link that `clipengine serve` prints.
+// Sign-in with an API key, with a provider, or with the one-time code of the link that `clipengine serve` prints.
 
 import {post} from "../lib/api.js";
 import {h} from "../lib/dom.js";
 import {languageMenu} from "../lib/language_menu.js";
+import {LIMITS} from "../lib/limits.js";
 import {rich, t} from "../lib/texts.js";
 
 // Take the code from the URL's fragment and remove it from the history.
@@ -15,6 +16,13 @@ export function takeCode() {
 
 /** @param {string} code */
 export const signInWithCode = (code) => post("/session", {code}, {quiet: true});
+
+// Return the link to the provider, which leads back to this view of the page.
+function providerLink() {
+  if (!LIMITS.provider) return null;
+  const query = new URLSearchParams({return_to: location.hash});
+  return h("a", {class: "button", href: `/session/oidc?${query}`}, t("Sign in with {name}", {name: LIMITS.provider}));
+}
 
 /**
  * @param {HTMLElement} main
@@ -58,6 +66,7 @@ export function showSignIn(main, done, message = "") {
       h("label", {class: "field"}, t("API key"), key),
       problem,
       button,
+      providerLink(),
       h(
         "div",
         {class: "small muted help"},

@@ -1,0 +1,70 @@
+"""Identities of users, which a proxy or a provider states, and the start of their sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from clipengine.errors import Conflict, Forbidden, Unauthorized
+from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.principals import Principal
+from clipengine.ledger.sessions import LIFETIME_MS
+from clipengine.ledger.users import User
+from clipengine.objects.user import Role, UserSource
+
+_NO_ROLE, _NO_ROLE_HINT = "This user has no role", "Ask an operator for a group that has one."
+_DISABLED, _DISABLED_HINT = "This user is disabled", "Ask an operator."
+TEXTS = (_NO_ROLE, _NO_ROLE_HINT, _DISABLED, _DISABLED_HINT)  # that pages of the server show
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A user as a source states it. `role` is None if the groups give none."""
+
+    source: UserSource
+    subject: str
+    name: str
+    role: Role | None
+    by_groups: bool  # the groups decide the role; otherwise an operator does
+
+
+def role_of(identity: Identity) -> Role:
+    """Return the role of an identity. Raises Forbidden without one."""
+    if identity.role is None:
+        raise Forbidden(_NO_ROLE, hint=_NO_ROLE_HINT)
+    return identity.role
+
+
+def begin_user_session(
+    ledger: Ledger,
+    identity: Identity,
+    *,
+    lifetime_ms: int = LIFETIME_MS,
+    check: Callable[[User], None],
+) -> tuple[Principal, str]:
+    """Return the principal of a new session, and its token. The first sign-in creates the user.
+
+    `check` is called before the session starts, in its transaction, and may raise.
+    Raises Forbidden for a user who is disabled or has no role, whose sessions end, and Conflict while engines of 0.2.0
+    run, which do not accept sessions of users.
+    """
+    older = ledger.engines.without_users()
+    if older:
+        hint = "Upgrade or stop these engines, then sign in. A key works meanwhile."
+        raise Conflict(f"Engines of release 0.2.0 run, which know no users: {', '.join(older)}", hint=hint)
+    users = ledger.users
+    if identity.role is None:
+        users.end_sessions(identity.subject, source=identity.source)
+    role = role_of(identity)
+    with ledger.transaction():
+        user = users.sign_in(identity.subject, source=identity.source, name=identity.name, role=role)
+        if identity.by_groups and user.role != role:
+            user = users.set_role(user.user_id, role)
+        if user.disabled_at is not None:
+            raise Forbidden(_DISABLED, hint=_DISABLED_HINT)
+        check(user)
+        _, token = ledger.user_sessions.begin(user.user_id, lifetime_ms=lifetime_ms)
+    caller = ledger.principals.of_session(token)
+    if caller is None:  # disabled at this moment
+        raise Unauthorized
+    return caller, token
