@@ -144,16 +144,47 @@ export function query(path, values) {
   return /** @type {P} */ (params.size ? `${path}?${params}` : path);
 }
 
+/** @typedef {{onprogress: (loaded: number) => void, signal: AbortSignal}} SendingOptions */
+
 /**
- * Append bytes to an upload, with progress, which fetch does not report. A connection on which nothing moves any more is given up.
+ * Append bytes to an upload.
  *
  * @param {string} id of the upload
  * @param {number} offset of the bytes
  * @param {Blob} bytes
- * @param {{onprogress: (loaded: number) => void, signal: AbortSignal}} options
+ * @param {SendingOptions} options
  * @returns {Promise<string | null>} the id of the recording, after the last bytes
  */
-export function append(id, offset, bytes, {onprogress, signal}) {
+export async function append(id, offset, bytes, options) {
+  const headers = {...HEADERS, "Upload-Offset": String(offset), "Content-Type": "application/offset+octet-stream"};
+  const sent = await send("PATCH", `/v1/uploads/${id}`, headers, bytes, options);
+  if (sent.status < 300) return sent.getResponseHeader("Upload-Recording");
+  throw failure(sent.status, sent.response ?? {});
+}
+
+/**
+ * Send a part of an upload to the store. A `Blob` without a type sends no header that the store must allow.
+ *
+ * @param {string} url
+ * @param {Blob} bytes
+ * @param {SendingOptions} options
+ */
+export async function putPart(url, bytes, options) {
+  const {status} = await send("PUT", url, {}, bytes, options);
+  if (status >= 300) throw new ApiError(status, {});
+}
+
+/**
+ * Send bytes with progress, which fetch does not report. A connection on which nothing moves any more is given up.
+ *
+ * @param {string} method
+ * @param {string} url
+ * @param {Record<string, string>} headers
+ * @param {Blob} bytes
+ * @param {SendingOptions} options
+ * @returns {Promise<XMLHttpRequest>} with the response
+ */
+function send(method, url, headers, bytes, {onprogress, signal}) {
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
     const sending = new XMLHttpRequest();
@@ -164,18 +195,15 @@ export function append(id, offset, bytes, {onprogress, signal}) {
     };
     let timer = setTimeout(stalled, STALL_MS);
     const abort = () => sending.abort();
-    sending.open("PATCH", `/v1/uploads/${id}`);
-    const type = "application/offset+octet-stream";
-    for (const [name, value] of Object.entries({...HEADERS, "Upload-Offset": String(offset), "Content-Type": type})) sending.setRequestHeader(name, value);
+    sending.open(method, url);
+    for (const [name, value] of Object.entries(headers)) sending.setRequestHeader(name, value);
     sending.responseType = "json";
     sending.upload.addEventListener("progress", (event) => {
       clearTimeout(timer);
       timer = setTimeout(stalled, STALL_MS);
       onprogress(event.loaded);
     });
-    sending.addEventListener("load", () =>
-      sending.status < 300 ? resolve(sending.getResponseHeader("Upload-Recording")) : reject(failure(sending.status, sending.response ?? {})),
-    );
+    sending.addEventListener("load", () => resolve(sending));
     sending.addEventListener("error", interrupted);
     sending.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError")));
     sending.addEventListener("loadend", () => {

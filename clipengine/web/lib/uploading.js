@@ -2,7 +2,7 @@
 
 import {Uploads} from "../store/uploads.js";
 import {effect} from "../vendor/signals-core.js";
-import {ApiError, append, get, remove, request} from "./api.js";
+import {ApiError, append, get, post, putPart, remove, request} from "./api.js";
 
 /** @import {Keeper} from "../store/upload_records.js" */
 
@@ -28,6 +28,8 @@ export const uploads = new Uploads({
     }),
   get: (id, signal) => get(`/v1/uploads/${id}`, {signal}),
   append,
+  links: (id, numbers, signal) => post(`/v1/uploads/${id}/parts`, {numbers}, {signal}),
+  put: putPart,
   end: (id) => remove(`/v1/uploads/${id}`, {quiet: true}),
   recording: (id, signal) => get(`/v1/recordings/${id}`, {signal}),
   problem: (code) => new ApiError(400, {code}),

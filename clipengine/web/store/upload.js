@@ -36,6 +36,7 @@ export class Upload {
     this.id = id;
     this.print = print;
     this.again = false; // true if it is sent although the server has it
+    this.direct = true; // false if the store does not take its parts
     this.stop = new AbortController(); // of the present run
     /** @type {ReturnType<typeof setTimeout> | undefined} until another tab is taken as gone */
     this.silence = undefined;

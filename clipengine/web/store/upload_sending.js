@@ -8,14 +8,19 @@ import {crc32, printOf, samePrint} from "./file_print.js";
 const CHUNK_BYTES = 64 << 20; // of a request: a proxy may collect a whole body before it passes it on
 const MOST_TURNS = 50; // uploads of the same file in a week
 
-/** @typedef {{upload_id: string, offset: number, recording_id?: string | null}} Begun */
+/** @typedef {{upload_id: string, offset: number, recording_id?: string | null, part_bytes?: number | null}} Begun */
+/** @typedef {{onprogress: (loaded: number) => void, signal: AbortSignal}} SendingOptions */
+/** @typedef {{onprogress: () => void, onstored: () => void, wait: (ms: number) => Promise<void>}} SendingCalls */
 /**
- * `begin` returns the upload of the first request with its key. `problem(code)` makes an error of the page.
+ * `begin` returns the upload of the first request with its key, and `links` where `put` sends parts. `problem(code)` makes an error of
+ * the page.
  *
  * @typedef {object} SendingIO
  * @property {(file: File, key: string, signal: AbortSignal) => Promise<Begun>} begin
  * @property {(id: string, signal: AbortSignal) => Promise<Begun>} get
- * @property {(id: string, offset: number, bytes: Blob, options: {onprogress: (loaded: number) => void, signal: AbortSignal}) => Promise<string | null>} append
+ * @property {(id: string, offset: number, bytes: Blob, options: SendingOptions) => Promise<string | null>} append
+ * @property {(id: string, numbers: number[], signal: AbortSignal) => Promise<UploadParts>} links
+ * @property {(url: string, bytes: Blob, options: SendingOptions) => Promise<unknown>} put
  * @property {(id: string, signal: AbortSignal) => Promise<Recording>} recording
  * @property {(code: string) => Error} problem
  */
@@ -65,16 +70,41 @@ export async function locate(io, upload, file, until) {
 }
 
 /**
- * Append what the server lacks from the state's offset on, and return the id of the recording.
+ * Send what the store lacks from the state's offset on, and return the id of the recording. Parts go straight to the bucket if the server
+ * offers it and the store takes them.
  *
  * @param {SendingIO} io
  * @param {Upload} upload
  * @param {File} file
  * @param {AbortSignal} until
- * @param {{onprogress: () => void, onstored: () => void}} calls
+ * @param {number | null} partBytes
+ * @param {SendingCalls} calls
  */
-export async function sendRest(io, upload, file, until, {onprogress, onstored}) {
+export async function sendRest(io, upload, file, until, partBytes, calls) {
   const id = upload.id ?? "";
+  if (partBytes && upload.direct) {
+    const {sendParts} = await import("./upload_parts.js");
+    const whole = await sendParts(io, upload, file, until, partBytes, calls);
+    const {offset, recording_id} = await io.get(id, until);
+    if (whole && recording_id) return recording_id;
+    upload.set({sent: offset});
+  }
+  return appendRest(io, upload, file, until, partBytes, calls);
+}
+
+/**
+ * Append what the store lacks to the upload. If it has parts, the next offset is after those that the store has.
+ *
+ * @param {SendingIO} io
+ * @param {Upload} upload
+ * @param {File} file
+ * @param {AbortSignal} until
+ * @param {number | null} partBytes
+ * @param {SendingCalls} calls
+ */
+async function appendRest(io, upload, file, until, partBytes, {onprogress, onstored}) {
+  const id = upload.id ?? "";
+  const step = partBytes ?? CHUNK_BYTES;
   const {sent: offset} = upload.state.peek();
   /**
    * @param {number} at
@@ -89,9 +119,16 @@ export async function sendRest(io, upload, file, until, {onprogress, onstored}) 
   };
   if (offset < file.size) await append(offset, new Blob()); // fails if another one is sending, before bytes are sent for nothing
   let recording = null;
-  for (let at = offset; at < file.size; at += CHUNK_BYTES) {
-    recording = await append(at, file.slice(at, at + CHUNK_BYTES));
-    upload.set({sent: Math.min(file.size, at + CHUNK_BYTES)});
+  for (let at = offset; at < file.size; ) {
+    const end = partBytes ? at - (at % step) + step : at + step;
+    recording = await append(at, file.slice(at, end));
+    at = Math.min(file.size, end);
+    if (partBytes && !recording) {
+      upload.direct = false; // the server takes bytes, and the store does not
+      const begun = await io.get(id, until);
+      [at, recording] = [begun.offset, begun.recording_id ?? null];
+    }
+    upload.set({sent: at});
     onstored();
   }
   return recording;

@@ -65,6 +65,8 @@ declare global {
   type ProxyDescription = Schemas["ProxyObject"];
   type QueuePlace = Schemas["QueuePlaceObject"];
   type Recording = Schemas["RecordingObject"];
+  type UploadPart = Schemas["UploadPart"];
+  type UploadParts = Schemas["UploadParts"];
   type Rule = Schemas["RuleObject"];
   type SearchHit = Schemas["SearchHitObject"];
   type SegmentList = Schemas["SegmentsObject"];
