@@ -31,7 +31,10 @@ _MAX_RETRY_AFTER = 30  # seconds; a longer Retry-After is not waited for
 
 @dataclass(frozen=True)
 class Request:
-    """A request. Idempotent ones may be retried. `sink` receives chunks of the body and its length, if known."""
+    """A request. Idempotent ones may be retried. `sink` receives chunks of the body and its length, if known.
+
+    With `to_store`, the path is a presigned URL of the store, which gets no key.
+    """
 
     method: str
     path: str
@@ -42,6 +45,7 @@ class Request:
     extra_time: float = 0.0  # seconds in addition to the client's timeout
     idempotent: bool = False
     sink: Callable[[bytes, int | None], None] | None = None
+    to_store: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def exchange(request: Request, attempts: int) -> Steps[Reply]:
                 return reply
             retry_after = _retry_after(reply)
             if last or retry_after is None:
-                raise api_error(reply, from_store=request.sink is not None)
+                raise api_error(reply, from_store=request.to_store or request.sink is not None)
             delay = max(delay, retry_after)
         yield Pause(delay)
     raise AssertionError("the last attempt returns or raises")
@@ -180,7 +184,7 @@ def _retry_after(reply: Reply) -> float | None:
 
 
 def api_error(reply: Reply, *, from_store: bool = False) -> ApiError | NotClipengine:
-    """Return the error for an error response. That to a download may come from the store, after a redirect."""
+    """Return the error for an error response. That to a part or, after a redirect, to a download is of the store."""
     try:
         problem = codec.loads(reply.body)
     except ValueError:

@@ -47,12 +47,20 @@ class _Transport:
             headers["Accept-Encoding"] = "identity"
         return {
             "method": request.method,
-            # httpx would replace the query of a path by its `params`.
-            "url": httpx.URL(request.path).copy_merge_params(dict(request.params)),
+            # httpx would replace the query of a path by its `params`, and merging changes a signed one.
+            "url": request.path
+            if request.to_store
+            else httpx.URL(request.path).copy_merge_params(dict(request.params)),
             "headers": headers,
             "json": request.json,
             "timeout": httpx.Timeout(self.timeout, read=self.timeout + request.extra_time),
         }
+
+    def _prepared(self, wire: httpx.Request, request: Request) -> httpx.Request:
+        """Return the request without the key if it is for the store."""
+        if request.to_store:
+            wire.headers.pop("Authorization", None)
+        return wire
 
     def _unreachable(self, error: Exception, request: Request) -> ServerUnreachable:
         cause = re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
@@ -109,7 +117,7 @@ class Transport(_Transport):
             time.sleep(step.seconds)
             return Reply()
         try:
-            wire = self._http.build_request(**self._wire(step), content=step.content)
+            wire = self._prepared(self._http.build_request(**self._wire(step), content=step.content), step)
             response = self._http.send(wire, stream=True, follow_redirects=step.sink is not None)
             try:
                 if step.sink is None or response.is_error:
@@ -175,7 +183,7 @@ class AsyncTransport(_Transport):
             return Reply()
         try:
             content = None if step.content is None else _in_thread(step.content)
-            wire = self._http.build_request(**self._wire(step), content=content)
+            wire = self._prepared(self._http.build_request(**self._wire(step), content=content), step)
             response = await self._http.send(wire, stream=True, follow_redirects=step.sink is not None)
             try:
                 if step.sink is None or response.is_error:

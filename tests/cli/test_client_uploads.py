@@ -18,6 +18,7 @@ from tests.support.server import run_command
 UPLOAD = {"upload_id": "upl_1", "offset": 0, "size_bytes": 0, "created_at": "", "expires_at": ""}
 RECORDING = {"recording_id": "rec_1", "status": "processing"}
 LARGE = 17 << 20  # more than what is sent with the first request
+PART = 6 << 20
 
 
 def problem(status: int, code: str) -> Answer:
@@ -97,6 +98,47 @@ def test_open_file_is_sent_from_its_position(server: Receiver, client: Client) -
         client.recordings.upload(io.BytesIO(b"x"))
     with pytest.raises(TypeError, match="text mode"):
         client.recordings.upload(io.StringIO("x"), name="a.mp4")  # type: ignore[arg-type]
+
+
+def links(server: Receiver, *numbers: int, stored: int = 0) -> Answer:
+    data = [
+        {
+            "number": number,
+            "size_bytes": min(PART, LARGE - (number - 1) * PART),
+            "url": None if number == stored else f"http://{server.host}:{server.port}/bucket?n={number}&s=a%2Fb%20c",
+        }
+        for number in numbers
+    ]
+    return json_answer({"part_bytes": PART, "offset": 0, "links_expire_at": "", "data": data})
+
+
+def test_parts_that_the_store_lacks_are_sent_to_it_without_the_key(server: Receiver, client: Client) -> None:
+    data, moves = os.urandom(LARGE), []
+    server.script(json_answer(UPLOAD | {"part_bytes": PART}, 201), links(server, 1, 2, 3, stored=2))
+    server.script(Answer(200), Answer(404), links(server, 3), Answer(200))
+    server.script(json_answer(UPLOAD | {"offset": LARGE, "recording_id": "rec_1"}), json_answer(RECORDING))
+    client.recordings.upload(io.BytesIO(data), name="a.mp4", on_progress=lambda done, _: moves.append(done))
+    _, asked, first, refused, again, third, last, _ = server.wait_for(8)
+    assert (asked.path, asked.body) == ("/v1/uploads/upl_1/parts", b'{"numbers":[1,2,3]}')
+    assert again.body == b'{"numbers":[3]}'
+    assert [each.body for each in (first, refused, third)] == [data[:PART], data[2 * PART :], data[2 * PART :]]
+    assert {each.path for each in (refused, third)} == {"/bucket?n=3&s=a%2Fb%20c"}
+    assert [each.headers.get("authorization") for each in (first, refused, third)] == [None] * 3
+    assert (last.method, last.path) == ("GET", "/v1/uploads/upl_1")
+    assert moves[-1] == LARGE
+
+
+def test_parts_that_the_store_refuses_go_through_the_server(server: Receiver, client: Client) -> None:
+    data = os.urandom(LARGE)
+    begin = UPLOAD | {"part_bytes": PART}
+    server.script(json_answer(begin, 201), links(server, 1, 2, 3), Answer(403), links(server, 1), Answer(403))
+    server.script(links(server, 1), Answer(403), json_answer(begin), Answer(204, {"Upload-Offset": str(2 * PART)}))
+    server.script(REGISTERED, json_answer(RECORDING))
+    client.recordings.upload(io.BytesIO(data), name="a.mp4")
+    *_, first, rest, _ = server.wait_for(11)
+    assert [each.method for each in (first, rest)] == ["PATCH", "PATCH"]
+    assert (first.headers["upload-offset"], first.body) == ("0", data[:PART])
+    assert (rest.headers["upload-offset"], rest.body) == (str(2 * PART), data[2 * PART :])
 
 
 def test_upload_gives_up_without_a_server_and_after_its_patience(server: Receiver, client: Client, film: Path) -> None:

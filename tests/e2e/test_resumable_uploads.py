@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clipengine.client import ApiError
+from clipengine.client import ApiError, ServerUnreachable
 from tests.support.full_disk import disk, grow
 from tests.support.s3 import S3Server, bucket, open_uploads, s3, s3_settings  # noqa: F401 - fixtures
 from tests.support.s3_faults import Exchange, FaultyS3
@@ -97,6 +97,32 @@ def test_upload_outlives_a_kill_in_each_state(
             answer = client.get_object(env["CLIPENGINE_STORAGE__BUCKET"], stored["bucket_path"])
             assert answer.read() == DATA
             answer.close()
+
+
+@pytest.mark.outage
+@pytest.mark.parametrize("point", ["appended", "published", "registered"])
+def test_parts_in_the_bucket_outlive_a_kill(tmp_path: Path, s3: S3Server, bucket: str, point: str) -> None:  # noqa: F811
+    """The client sends each part once to the store, and the engine sends none."""
+    film = tmp_path / "talk.mp4"
+    film.write_bytes(DATA)
+    with FaultyS3(s3.endpoint, remember=True) as public, ExitStack() as stack:
+        direct = {"CLIPENGINE_STORAGE__DIRECT_UPLOADS": "true", "CLIPENGINE_STORAGE__PUBLIC_ENDPOINT": public.endpoint}
+        site = Site(tmp_path / "data", {**s3_settings(s3, bucket), **direct}, stack)
+        site.start(CLIPENGINE_FAULT=f"{point}:kill9")
+        assert site.server is not None
+        with site.server.client() as client, pytest.raises(ServerUnreachable):
+            client.recordings.upload(film, idempotency_key="talk", patience=0)
+        site.server.process.wait(300)
+        site.start()
+        with site.server.client() as client:
+            made = client.recordings.upload(film, idempotency_key="talk")
+            assert [each.recording_id for each in client.recordings.list().data] == [made.recording_id]
+        assert [each.method for each in public.seen] == ["PUT"] * 3
+        assert open_uploads(s3, bucket) == []
+        (stored,) = s3.client.list_objects(bucket, recursive=True)
+        answer = s3.client.get_object(bucket, str(stored.object_name))
+        assert answer.read() == DATA
+        answer.close()
 
 
 def connections_to(port: int) -> int:

@@ -122,18 +122,20 @@ export class Client {
     if (content instanceof ReadableStream) return this.#uploadOnce(content, name, options);
     const blob = content instanceof Blob ? content : new Blob([content as BlobPart]);
     const key = options.idempotencyKey ?? (await randomKey());
-    const send = ({ method, uploadId, headers, body }: UploadRequest) =>
+    const send = ({ method, uploadId, headers, body, numbers }: UploadRequest) =>
       settled(
-        this.#request(method, uploadId ? "/v1/uploads/{upload_id}" : "/v1/uploads", {
+        this.#request(method, `/v1/uploads${uploadId ? "/{upload_id}" : ""}${numbers ? "/parts" : ""}`, {
           params: { path: { upload_id: uploadId } },
           headers: { ...headers, ...(body && { "Content-Type": "application/offset+octet-stream" }) },
           ...(body && { body, bodySerializer: (given: unknown) => given, fetch: this.#fetchUpload }),
+          ...(numbers && { body: { numbers } }),
           ...signal,
         }),
       );
+    const put = (url: string, body: Blob) => this.#fetchUpload(new Request(url, { method: "PUT", body, ...signal }));
     let recordingId: string;
     try {
-      recordingId = await uploadInSteps(send, blob, name, key, options);
+      recordingId = await uploadInSteps(send, put, blob, name, key, options);
     } catch (error) {
       if (!(error instanceof ApiError && error.code === "not_found")) throw error;
       return this.#uploadOnce(blob, name, options); // a server of release 0.2
