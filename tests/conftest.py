@@ -17,7 +17,7 @@ from clipengine.work.children import process
 from clipengine.work.children.launch import Launch, launch_program
 from tests.support.forked_children import forking
 from tests.support.privileges import give_up_real_time_priority
-from tests.support.s3 import bucket, s3  # noqa: F401 - fixtures
+from tests.support.s3 import bucket, s3, true_s3  # noqa: F401 - fixtures
 from tests.support.temporary import temporary_root
 
 # Seconds for requests of tests that name none: five are not enough on a machine under load.

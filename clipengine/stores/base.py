@@ -68,6 +68,9 @@ class DirectParts(Protocol):
     def link(self, partial: PartialObject, number: int, *, seconds: int) -> str:
         """Return a presigned URL to which a part of the right size is sent by PUT."""
 
+    def abort_days(self) -> int | None:
+        """Return the days after which a lifecycle rule deletes unfinished objects, or None if no rule is known."""
+
 
 class Store(Protocol):
     def head(self, key: str) -> StoredObject:

@@ -6,6 +6,9 @@ from collections.abc import Collection
 from dataclasses import replace
 from itertools import count
 
+from minio.commonconfig import ENABLED
+
+from clipengine.errors import StorageError
 from clipengine.recordings.partial_object import PartialObject
 from clipengine.stores.s3_client import S3Client
 from clipengine.stores.s3_partial import PartialUploads
@@ -37,3 +40,16 @@ class S3DirectParts:
     def link(self, partial: PartialObject, number: int, *, seconds: int) -> str:
         length = partial.part_length(number)
         return self._client.link_of_part(partial.key, partial.handle, number, length=length, seconds=seconds)
+
+    def abort_days(self) -> int | None:
+        try:
+            found = self._client.call(lambda minio: minio.get_bucket_lifecycle(self._client.bucket), attempts=1)
+        except StorageError:  # the policy need not allow it, and some stores have no rules
+            return None
+        rules = [rule for rule in (found.rules if found else ()) if rule.status == ENABLED]
+        days = [
+            rule.abort_incomplete_multipart_upload.days_after_initiation
+            for rule in rules
+            if rule.abort_incomplete_multipart_upload
+        ]
+        return min((each for each in days if each is not None), default=None)

@@ -9,24 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from minio.helpers import md5sum_hash
 
 from tests.browser.test_uploads import choose, remove_uploaded, upload_row
 from tests.films.film import Film
 from tests.support.page import opened
-from tests.support.s3 import S3Server, bucket, open_uploads, s3, s3_settings, true_s3  # noqa: F401 - fixtures
+from tests.support.s3 import S3Server, allow_origin, bucket, open_uploads, s3, s3_settings, true_s3  # noqa: F401 - fixtures
 from tests.support.server import RunningServer, running_server
 
 pytestmark = pytest.mark.outage  # another program: a store with CORS, which moto does not check
 PART = 16 << 20
-RULE = """<CORSConfiguration><CORSRule><AllowedOrigin>%s</AllowedOrigin><AllowedMethod>PUT</AllowedMethod>
-<AllowedHeader>*</AllowedHeader></CORSRule></CORSConfiguration>"""
-
-
-def allow(s3: S3Server, bucket: str, origin: str) -> None:  # noqa: F811
-    body = (RULE % origin).encode()
-    headers = {"Content-MD5": str(md5sum_hash(body))}
-    s3.client._execute("PUT", bucket, body=body, headers=headers, query_params={"cors": ""})
 
 
 @pytest.fixture
@@ -67,7 +58,7 @@ def test_page_sends_parts_to_the_bucket(
     bucket: str,  # noqa: F811
     talk: Path,
 ) -> None:
-    allow(s3, bucket, server.url)
+    allow_origin(s3, bucket, server.url)
     with opened(browser, server) as page:
         assert uploaded(page, server, talk) == {("PUT", False): 3}
     assert open_uploads(s3, bucket) == []
@@ -81,7 +72,7 @@ def test_page_sends_through_the_server_if_the_bucket_refuses_its_origin(
     bucket: str,  # noqa: F811
     talk: Path,
 ) -> None:
-    allow(s3, bucket, "https://other.example")
+    allow_origin(s3, bucket, "https://other.example")
     with opened(browser, server, expected="CORS|net::ERR_FAILED") as page:
         assert uploaded(page, server, talk) == {("PATCH", True): 1 + 3}  # the first one has no bytes
     assert open_uploads(s3, bucket) == []

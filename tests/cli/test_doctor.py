@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from minio.commonconfig import ENABLED, Filter
+from minio.lifecycleconfig import AbortIncompleteMultipartUpload, LifecycleConfig, Rule
 
 from clipengine.cli.operator import doctor_speech
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings, Suggestions, Transcription
 from tests.support.real_speech import model_folder
 from tests.support.receiver import Receiver
-from tests.support.s3 import S3Server
+from tests.support.s3 import S3Server, allow_origin, open_uploads
 from tests.support.s3_faults import FaultyS3, refuse
 from tests.support.server import LOOPBACK_ALLOWED, run_command, running_server
 from tests.support.speech import speech_server
@@ -206,6 +208,39 @@ def test_s3_permissions_are_checked(s3: S3Server, bucket: str, tmp_path: Path) -
         assert s3.secret_key not in str(found)
     code, found = findings(tmp_path / "data", env)
     assert (code, found["store"]["status"]) == (1, "problem")
+
+
+@pytest.mark.outage
+def test_uploads_to_the_bucket_are_checked(true_s3: S3Server, bucket: str, tmp_path: Path) -> None:
+    def checked(**storage: object) -> list[tuple[str, str]]:
+        given = {f"CLIPENGINE_STORAGE__{name.upper()}": str(value) for name, value in storage.items()}
+        found = findings(tmp_path / "data", env | given)[1]
+        return [(each["status"], each["detail"]) for name, each in found.items() if name.startswith("direct uploads")]
+
+    page = {"CLIPENGINE_SERVER__PORT": "0", "CLIPENGINE_SERVER__PUBLIC_URL": "https://clips.example"}
+    env = {**s3_env(true_s3, true_s3.endpoint, bucket), **page, "CLIPENGINE_STORAGE__DIRECT_UPLOADS": "true"}
+    sent = ("ok", "a part was sent with a link, listed and deleted")
+    refused = ("warning", "the bucket refuses PUT requests of pages of https://clips.example")
+    assert sorted(checked()) == [sent, refused]
+    allow_origin(true_s3, bucket, "https://clips.example")
+    assert sorted(checked()) == [sent, ("ok", "the bucket takes parts of pages of https://clips.example")]
+    rule = Rule(
+        ENABLED,
+        rule_id="a",
+        rule_filter=Filter(prefix=""),
+        abort_incomplete_multipart_upload=AbortIncompleteMultipartUpload(days_after_initiation=1),
+    )
+    true_s3.client.set_bucket_lifecycle(bucket, LifecycleConfig([rule]))
+    env["CLIPENGINE_LIMITS__UPLOAD_IDLE_SECONDS"] = "90000"
+    warnings = [detail for status, detail in checked(link_seconds=60) if status == "warning"]
+    assert sorted(warnings) == [
+        "a lifecycle rule aborts uploads after 1 days, limits.upload_idle_seconds is 90000",
+        "links expire after 60 s, before slow connections have sent a few parts",
+    ]
+    unreachable = [detail for _, detail in checked(public_endpoint="http://127.0.0.1:9")]
+    assert unreachable[0].startswith("127.0.0.1:9 cannot be reached from this machine: ")
+    assert open_uploads(true_s3, bucket) == []
+    assert checked(kind="folder") == [("warning", "storage.direct_uploads has no effect on a folder")]
 
 
 def test_problems_that_prevent_a_start_have_remedies(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ import pytest
 import urllib3
 from minio import Minio
 from minio.deleteobjects import DeleteObject
+from minio.helpers import md5sum_hash
 
 from clipengine.backoff import Backoff
 from clipengine.stores.s3_client import Retries, S3Location
@@ -147,6 +148,14 @@ def open_uploads(s3: S3Server, bucket: str) -> list[tuple[str, str]]:
     """Return names and upload ids of the open multipart uploads."""
     found = s3.client._list_multipart_uploads(bucket)
     return [(upload.object_name, upload.upload_id or "") for upload in found.uploads]
+
+
+def allow_origin(s3: S3Server, bucket: str, origin: str) -> None:
+    """Let pages of the origin, and no others, send objects to the bucket."""
+    rule = f"<AllowedOrigin>{origin}</AllowedOrigin><AllowedMethod>PUT</AllowedMethod><AllowedHeader>*</AllowedHeader>"
+    body = f"<CORSConfiguration><CORSRule>{rule}</CORSRule></CORSConfiguration>".encode()
+    headers = {"Content-MD5": str(md5sum_hash(body))}
+    s3.client._execute("PUT", bucket, body=body, headers=headers, query_params={"cors": ""})
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from clipengine.cli import output
-from clipengine.cli.operator import doctor_machine, doctor_remote, doctor_speech
+from clipengine.cli.operator import doctor_direct, doctor_machine, doctor_remote, doctor_speech
 from clipengine.cli.operator.doctor_finding import Check, Finding, ok, run_check
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
 from clipengine.settings import Settings
@@ -23,6 +23,7 @@ _CHECKS: dict[str, Check] = {
     "data folder": doctor_machine.data_folder,
     "ledger": doctor_machine.ledger,
     "store": doctor_remote.store,
+    "direct uploads": doctor_direct.direct_uploads,
     "folders": doctor_remote.folders,
     "sandbox": doctor_machine.sandbox,
     "drawing": doctor_machine.drawing,
