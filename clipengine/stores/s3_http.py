@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +17,7 @@ import certifi
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import InsecureRequestWarning
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
 from clipengine.budget import Allowance
 from clipengine.errors import SettingsError, StorageUnavailable
@@ -120,6 +120,17 @@ def _read_whole(response: urllib3.BaseHTTPResponse, method: str) -> urllib3.Base
 
 def ignore_request(method: str, status: str, seconds: float) -> None:
     """Observe nothing."""
+
+
+def status_and_headers(
+    pool: urllib3.PoolManager, method: str, url: str, *, headers: Mapping[str, str] | None, body: bytes | None
+) -> tuple[int, Mapping[str, str]]:
+    """Return the status and the headers of the response to a presigned URL. Raises StorageUnavailable without one."""
+    try:
+        answer = pool.urlopen(method, url, headers=headers or {}, body=body)
+    except HTTPError as error:
+        raise StorageUnavailable(f"no response ({type(error).__name__})") from error
+    return answer.status, answer.headers
 
 
 def connection_pool(

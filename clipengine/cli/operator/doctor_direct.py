@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError
-
 from clipengine.cli.operator.doctor_finding import Finding, ok
+from clipengine.errors import StorageUnavailable
 from clipengine.recordings.partial_object import PartialObject
 from clipengine.settings import Settings, Storage
 from clipengine.stores.base import DirectParts
@@ -47,9 +45,9 @@ def _check_part(direct: DirectParts, partial: PartialObject, storage: Storage) -
     last = partial.part_count
     link = direct.link(partial, last, seconds=60)
     try:
-        status = _request(storage, "PUT", link, body=_BODY).status
-    except HTTPError as error:
-        detail = f"{urlsplit(link).netloc} cannot be reached from this machine: {type(error).__name__}"
+        status, _ = _answer(storage, "PUT", link, body=_BODY)
+    except StorageUnavailable as error:
+        detail = f"{urlsplit(link).netloc} cannot be reached from this machine: {error.message}"
         remedy = "Set storage.public_endpoint to a URL that clients reach. Until then, bytes go through the server."
         return Finding(_NAME, "warning", detail, remedy)
     if status != 200:
@@ -69,11 +67,11 @@ def _check_origin(link: str, settings: Settings) -> Finding:
     origin = f"{address.scheme}://{address.netloc}"
     headers = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
     try:
-        answer = _request(settings.storage, "OPTIONS", link, headers=headers)
-    except HTTPError as error:
-        return Finding(name, "warning", f"not checked: {type(error).__name__}", "Make the store reachable first.")
-    allowed = [each.strip() for each in answer.headers.get("access-control-allow-methods", "").split(",")]
-    if answer.headers.get("access-control-allow-origin") in (origin, "*") and "PUT" in allowed:
+        _, answer = _answer(settings.storage, "OPTIONS", link, headers=headers)
+    except StorageUnavailable as error:
+        return Finding(name, "warning", f"not checked: {error.message}", "Make the store reachable first.")
+    allowed = [each.strip() for each in answer.get("access-control-allow-methods", "").split(",")]
+    if answer.get("access-control-allow-origin") in (origin, "*") and "PUT" in allowed:
         return ok(name, f"the bucket takes parts of pages of {origin}")
     remedy = "Set a rule for CORS, see docs/uploads. Until then, the page sends bytes through the server."
     return Finding(name, "warning", f"the bucket refuses PUT requests of pages of {origin}", remedy)
@@ -92,12 +90,12 @@ def _check_lifetimes(direct: DirectParts, settings: Settings) -> Iterator[Findin
         yield Finding(f"{_NAME}: lifecycle", "warning", detail, remedy)
 
 
-def _request(
-    storage: Storage, method: str, url: str, *, headers: dict[str, str] | None = None, body: bytes | None = None
-) -> BaseHTTPResponse:
+def _answer(
+    storage: Storage, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
+) -> tuple[int, Mapping[str, str]]:
     # Imported here, because the modules of S3 are slow to import and other stores do not need them.
-    from clipengine.stores.s3_http import Timeouts, connection_pool
+    from clipengine.stores.s3_http import Timeouts, connection_pool, status_and_headers
 
     timeouts = Timeouts(connect=storage.connect_timeout_seconds, read=storage.read_timeout_seconds)
     pool = connection_pool(timeouts, tls_verify=storage.tls_verify, ca_file=storage.ca_file)
-    return pool.urlopen(method, url, headers=headers or {}, body=body)
+    return status_and_headers(pool, method, url, headers=headers, body=body)
