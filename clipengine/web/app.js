@@ -8,6 +8,7 @@ import {connect, disconnect} from "./lib/events.js";
 import {languageItems} from "./lib/language_menu.js";
 import {menuButton} from "./lib/menus.js";
 import {may, setCaller} from "./lib/rights.js";
+import {ROLES} from "./lib/roles.js";
 import {leaveView, route, showCurrent, start} from "./lib/router.js";
 import {characterKeys, setCharacterKeys} from "./lib/shortcuts.js";
 import {t} from "./lib/texts.js";
@@ -18,6 +19,7 @@ import {deleteNow} from "./views/deleting.js";
 import {showRecordings} from "./views/recordings.js";
 import {showSignIn, signInWithCode, takeCode} from "./views/sign_in.js";
 import {addUploads} from "./views/uploads.js";
+import {showSessions} from "./views/user_sessions.js";
 
 /** @type {{address: string, text: string, image: IconName, kind?: Kind}[]} */
 const NAV_LINKS = [
@@ -27,8 +29,6 @@ const NAV_LINKS = [
   {address: "#/rules", text: t("Rules"), image: "loop", kind: "rules"},
   {address: "#/system", text: t("System"), image: "server"},
 ];
-
-const ROLES = {viewer: t("viewer"), editor: t("editor"), operator: t("operator")};
 
 /** @import {IconName} from "./lib/dom.js" */
 /** @import {Kind} from "./lib/rights.js" */
@@ -164,6 +164,7 @@ function accountMenu(who) {
     themeItem(),
     keysItem(),
     {text: t("Docs"), icon: "book", run: () => location.assign("/docs")},
+    who.role !== undefined && {text: t("Your sessions…"), icon: "keys", run: () => showSessions({title: t("Your sessions")})},
     {text: t("Sign out ({name})", {name: who.role ? `${who.name}, ${ROLES[who.role]}` : who.name}), icon: "leave", run: signOut},
   ]);
   menu.classList.add("account");

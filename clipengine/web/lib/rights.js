@@ -10,6 +10,9 @@ export function setCaller(who) {
   caller = who;
 }
 
+/** @param {string} id of a user or a key */
+export const isCaller = (id) => id === caller.id;
+
 /** Return true if the caller may make clips of recordings, and store segments and transcripts with them. */
 export const mayEdit = () => may("write", "recordings");
 

@@ -790,6 +790,27 @@ export default {
   "It is shown only once.": "Er wird nur einmal gezeigt.",
   "Key": "Schlüssel",
 
+  // views/system_users.js, views/user_sessions.js, lib/roles.js
+  "Users": "Benutzer",
+  "Signed in by": "Angemeldet durch",
+  "Last seen": "Zuletzt gesehen",
+  "Role": "Rolle",
+  "Role of {name}": "Rolle von {name}",
+  "disabled": "gesperrt",
+  "Sessions…": "Sitzungen…",
+  "Sessions": "Sitzungen",
+  "Sessions of {name}": "Sitzungen von {name}",
+  "Your sessions…": "Eigene Sitzungen…",
+  "Your sessions": "Eigene Sitzungen",
+  "No sessions": "Keine Sitzungen",
+  "Session ended": "Sitzung beendet",
+  "Its next request is refused.": "Die nächste Anfrage wird abgelehnt.",
+  "Began {time}": "Begonnen {time}",
+  "Until {time}": "Bis {time}",
+  "End": "Beenden",
+  "Delete the user {name}?": "{name} löschen?",
+  "The sessions end and the keys of the user are revoked. What the user has made stays.": "Die Sitzungen enden und die Schlüssel werden widerrufen. Was die Person gemacht hat, bleibt.",
+
   // views/transcribing.js
   "Transcription": "Transkription",
   "Transcribe…": "Transkribieren…",

@@ -13,6 +13,7 @@ import {keysSection, settingsSection} from "./system_keys.js";
 import {checks, engines, failures, figures, hours} from "./system_status.js";
 import {storageSection} from "./system_storage.js";
 import {clipsInProgress, profileSection} from "./system_work.js";
+import {usersSection} from "./system_users.js";
 import {transcriptionsInProgress} from "./transcribing.js";
 
 const REFRESH_MS = 5000;
@@ -30,7 +31,7 @@ export async function showSystem(main, params, signal) {
   const others = {transcriptions: h("div", {}), hours: h("div", {}), failures: h("div", {}), engines: h("div", {}), checks: h("div", {})};
   const linkTo = recordingLinks(signal);
   const panel = (/** @type {HTMLElement[]} */ ...parts) => h("div", {class: "system"}, parts);
-  const places = {storage: panel(), work: panel(top, clipsInProgress(signal), ...Object.values(others)), keys: panel(), settings: panel()};
+  const places = {storage: panel(), work: panel(top, clipsInProgress(signal), ...Object.values(others)), keys: panel(), users: panel(), settings: panel()};
   const problem = h("div", {});
   const body = h("div", {});
   main.append(h("div", {class: "head"}, h("h1", {}, t("System")), state), problem, body);
@@ -59,6 +60,8 @@ export async function showSystem(main, params, signal) {
     places.storage.append(storage);
     places.settings.append(profiles, ...(may("read", "settings") ? [settingsSection(signal)] : []));
     if (may("read", "keys")) places.keys.append(await keysSection(signal));
+    const users = may("read", "users") ? await usersSection(signal) : null;
+    if (users) places.users.append(users);
     body.replaceChildren(...tabs(places, params.tab));
   } catch (error) {
     if (error.name !== "AbortError") body.replaceChildren(errorState(error, () => location.reload()));
@@ -74,9 +77,9 @@ export async function showSystem(main, params, signal) {
 }
 
 /**
- * Return the tabs and their panels. The address has the tab that is shown.
+ * Return the tabs of the panels with content. The address has the tab that is shown.
  *
- * @param {Record<"storage" | "work" | "keys" | "settings", HTMLElement>} places
+ * @param {Record<"storage" | "work" | "keys" | "users" | "settings", HTMLElement>} places
  * @param {string | undefined} shown
  */
 function tabs(places, shown) {
@@ -86,9 +89,10 @@ function tabs(places, shown) {
     ["storage", t("Storage")],
     ["work", t("Work")],
     ["keys", t("Keys")],
+    ["users", t("Users")],
     ["settings", t("Settings")],
   ];
-  const offered = all.filter(([id]) => id !== "keys" || may("read", "keys"));
+  const offered = all.filter(([id]) => places[id].hasChildNodes());
   const onshow = (/** @type {string} */ id) => ready && setQuery({tab: id === "storage" ? "" : id});
   const list = tabList(
     t("System"),

@@ -80,6 +80,8 @@ declare global {
   type TranscriptObject = Schemas["TranscriptObject"];
   type TriedRule = Schemas["TriedRuleObject"];
   type Video = Schemas["VideoObject"];
+  type SessionObject = Schemas["SessionObject"];
+  type User = Schemas["UserObject"];
   type Watermark = Schemas["WatermarkObject"];
   type Webhook = Schemas["WebhookObject"];
 

@@ -1,0 +1,6 @@
+// Names of the roles of users.
+
+import {t} from "./texts.js";
+
+/** @type {Record<Role, string>} */
+export const ROLES = {viewer: t("viewer"), editor: t("editor"), operator: t("operator")};
