@@ -65,7 +65,8 @@ def test_operator_changes_a_role_and_ends_a_session(browser: Any, server: Runnin
         assert not page.get_by_role("combobox", name="Role of olga").count()
         page.get_by_role("button", name="More actions for vera").click()
         page.get_by_role("menuitem", name="Sessions…").click()
-        page.get_by_role("dialog").get_by_role("button", name="End").wait_for(); page.get_by_role("dialog").get_by_role("button", name="End").click()
+        page.get_by_role("dialog").get_by_role("button", name="End").wait_for()
+        page.get_by_role("dialog").get_by_role("button", name="End").click()
         page.get_by_text("No sessions").wait_for()
         assert signed_in(client, "vera").role == "editor"
         assert client.users.sessions(user_id=signed_in(client, "vera").user_id).data == []
