@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from clipengine.settings_table import SettingsTable
 
 _ISSUER = re.compile(
-    r"(?:https://[^\s/?#@\\]+|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?)(?:/[^\s?#\\]*)?"
+    r"(?:https://[^\s/?#@\\\x00]+|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?)(?:/[^\s?#\\\x00]*)?"
 )
 # Headers that the server or a browser uses itself.
 _TAKEN = {

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,7 @@ import httpx
 import pytest
 import yaml
 
+from clipengine.settings import Settings
 from tests.support.api import ApiServer, api_server, recorded_engine
 from tests.support.memory import memory_growth_below
 from tests.support.ports import free_port
@@ -183,6 +185,15 @@ def shown(language: str) -> str:
     found = re.search(rf"```{language}\n(.+?)```", text, re.DOTALL)
     assert found is not None
     return found[1]
+
+
+def test_settings_of_the_recipe_of_openid_connect_are_valid() -> None:
+    text = (ROOT / "clipengine/docs/recipes/oidc.md").read_text("utf-8")
+    blocks = re.findall(r"```toml\n(.+?)```", text, re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        given = {"server": {"public_url": "https://clips.example.org"}} | tomllib.loads(block)
+        assert Settings.model_validate(given).auth.oidc.enabled
 
 
 class SignInServer(BaseHTTPRequestHandler):

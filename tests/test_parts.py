@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,6 +15,7 @@ import pytest
 from clipengine import parts
 from clipengine.clips.plan.read_jobs import FRAME, PROXY
 from clipengine.documents import read_here
+from clipengine.errors import StartupError
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
@@ -118,3 +120,15 @@ def test_model_that_suggests_moments_is_built_if_it_is_configured(settings: Sett
     built = parts.build_suggester(Settings.model_validate(given))
     assert built is not None
     built.close()
+
+
+def test_sign_in_without_its_extra_names_the_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("clipengine.oidc.provider", "clipengine.oidc.id_token"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "joserfc", None)
+    oidc = {"enabled": True, "issuer": "https://auth.example.org", "client_id": "clips"}
+    assert parts.build_oidc(Settings()) is None
+    settings = Settings.model_validate({"auth": {"oidc": oidc}, "server": {"public_url": "https://clips.example.org"}})
+    with pytest.raises(StartupError) as caught:
+        parts.build_oidc(settings)
+    assert "make install EXTRAS=oidc" in (caught.value.hint or "")

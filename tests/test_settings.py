@@ -161,6 +161,9 @@ def test_client_variables_are_not_settings() -> None:
     assert load(environ=environ) == Settings()
 
 
+_OIDC = {"ENABLED": "true", "ISSUER": "https://auth.example.org", "CLIENT_ID": "clips"}
+
+
 @pytest.mark.parametrize(
     ("environ", "named"),
     [
@@ -176,6 +179,14 @@ def test_client_variables_are_not_settings() -> None:
         ({"CLIPENGINE_STORAGE__KIND": "ftp"}, "storage.kind"),
         ({"CLIPENGINE_STORAGE__KIND": "s3"}, "storage.endpoint, storage.bucket, storage.access_key"),
         ({"CLIPENGINE_AUTH__KEY_PREFIX": "Not Good"}, "auth.key_prefix"),
+        ({"CLIPENGINE_AUTH__OIDC__ENABLED": "true"}, "set auth.oidc.issuer, auth.oidc.client_id"),
+        ({"CLIPENGINE_AUTH__OIDC__ISSUER": "http://auth.example.org"}, "is not an issuer such as https://"),
+        ({"CLIPENGINE_AUTH__OIDC__ISSUER": "https://auth.example.org?a=b"}, "is not an issuer such as https://"),
+        ({"CLIPENGINE_AUTH__OIDC__SCOPES": '["profile"]'}, 'auth.oidc.scopes must have "openid"'),
+        (
+            {f"CLIPENGINE_AUTH__OIDC__{name}": value for name, value in _OIDC.items()},
+            "auth.oidc needs server.public_url",
+        ),
         ({"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": "[10.0.0.0/8]"}, "CLIPENGINE_WEBHOOKS__ALLOW_CIDRS"),
         ({"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": '["10.0.0/8"]'}, "webhooks.allow_cidrs: '10.0.0/8' is not a network"),
         ({"CLIPENGINE_WEBHOOKS__ENDPOINTS": '[{url = "http://a", secret = "short"}]'}, "webhooks.endpoints.0.secret"),

@@ -14,9 +14,10 @@ import pytest
 from minio.commonconfig import ENABLED, Filter
 from minio.lifecycleconfig import AbortIncompleteMultipartUpload, LifecycleConfig, Rule
 
-from clipengine.cli.operator import doctor_speech
+from clipengine.cli.operator import doctor_remote, doctor_speech
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings, Suggestions, Transcription
+from tests.support.oidc_provider import lying_provider
 from tests.support.real_speech import model_folder
 from tests.support.receiver import Receiver
 from tests.support.s3 import S3Server, allow_origin, open_uploads
@@ -95,6 +96,22 @@ def test_transcription_server_that_does_not_answer_is_a_warning() -> None:
     for each in doctor_speech.transcription(settings):
         assert each.status == "warning"
         assert "Connection refused" in each.detail
+
+
+def test_document_of_the_openid_provider_is_checked() -> None:
+    with lying_provider() as provider:
+        oidc = {"enabled": True, "issuer": provider.issuer, "client_id": "clips", "allow_cidrs": ["127.0.0.0/8"]}
+        server = {"public_url": "https://clips.example.org"}
+        settings = Settings.model_validate({"auth": {"oidc": oidc}, "server": server})
+        (found,) = doctor_remote.sign_in(settings)
+        assert (found.status, found.detail) == ("ok", f"{provider.issuer} has a valid document and keys")
+        provider.document = {"issuer": f"{provider.issuer}/"}
+        (found,) = doctor_remote.sign_in(settings)
+        assert (found.status, "the provider calls itself" in found.detail) == ("warning", True)
+        denied = Settings.model_validate({"auth": {"oidc": oidc | {"allow_cidrs": []}}, "server": server})
+        (found,) = doctor_remote.sign_in(denied)
+        assert "a loopback address outside auth.oidc.allow_cidrs" in found.detail
+    assert [*doctor_remote.sign_in(Settings())] == []
 
 
 def test_unusable_watermark_is_a_problem(tmp_path: Path) -> None:

@@ -145,7 +145,8 @@ class _SignIn:
 def _parameters(request: Request) -> dict[str, str]:
     """Return the parameters of the query. Raises FlowExpired if there are too many, or one comes twice."""
     try:
-        pairs = parse_qsl(request.url.query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+        query = request.scope["query_string"].decode("latin-1")
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:
         raise FlowExpired("the address has too many parameters") from None
     found = dict(pairs)
