@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Literal
 
+from peewee import fn
+
 from clipengine.clips.clip import Clip
 from clipengine.errors import ClipEngineError, ClipNotFound
 from clipengine.ledger.database.database import Bound, Database, Row, Statement, insert_statement, param
@@ -26,10 +28,12 @@ from clipengine.timecode import now_ms
 
 _INSERT_ITEM = insert_statement(BatchItemRow)
 _RUNNABLE = RuleRow.select(RuleRow.rule_id).where(RuleRow.enabled, RuleRow.needs <= ROW_FORMAT)
+# An expression, so that SQLite goes through `batches_due`, whose order it needs, instead of all batches of the rules.
+_RULE = fn.COALESCE(BatchRow.rule_id, "")
 _DUE = Statement(
     BatchRow.select(BatchRow.batch_id)
     .where(BatchRow.ended_at.is_null(), BatchRow.owner.is_null(), BatchRow.next_at <= param(BatchRow.next_at, "now"))
-    .where((BatchRow.rule_id.is_null() & (BatchRow.needs <= ROW_FORMAT)) | BatchRow.rule_id.in_(_RUNNABLE))
+    .where((BatchRow.rule_id.is_null() & (BatchRow.needs <= ROW_FORMAT)) | _RULE.in_(_RUNNABLE))
     .order_by(BatchRow.next_at, BatchRow.batch_id)
     .limit(1)
 )
