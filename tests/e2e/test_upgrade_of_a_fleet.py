@@ -6,6 +6,7 @@ Meanwhile clips are made, from the first new server on also with options that 0.
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -260,7 +261,12 @@ def test_rules_make_each_clip_once_while_both_releases_run(fleet: Fleet, film: P
     fleet.worker("old worker", old=True)
     old = fleet.address
     fleet.upload(film)  # complete before there is a rule
+    proxy = {"ENABLED": "true", "PEERS": '["127.0.0.1"]', "DEFAULT_ROLE": "viewer"}
+    fleet.env |= {f"CLIPENGINE_AUTH__PROXY__{name}": value for name, value in proxy.items()}
     server = fleet.server("new server")
+    signed_in = httpx.get(f"{server.url}/session", headers={"Remote-User": "anna"}, trust_env=False, timeout=300)
+    assert signed_in.status_code == 409  # 0.2.0 would not accept the session
+    assert f"0.2.0 run, which know no users: {socket.gethostname()} pid " in signed_in.json()["detail"]
     rule = {"name": "start", "ranges": {"kind": "first", "seconds": 2}, "clip": {"label": "$name", "share": {}}}
     rule_id = fleet.send("POST", "/v1/rules", json=rule)["rule_id"]
     uploaded = [fleet.upload(film)]
