@@ -25,6 +25,7 @@ from clipengine.api.http.proxy_identity import ProxyIdentities
 from clipengine.api.reference import openapi
 from clipengine.api.routes import (
     archives,
+    audit,
     batches,
     captions,
     clip_plans,
@@ -96,6 +97,7 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
         *rules.OPERATIONS,
         *keys.OPERATIONS,
         *users.OPERATIONS,
+        *audit.OPERATIONS,
         *status.OPERATIONS,
         *storage.OPERATIONS,
         *events.operations(events.Feed(engine, changes)),

@@ -26,6 +26,7 @@ from clipengine.client.errors import (
 from clipengine.client.events import Event
 from clipengine.client.models import (
     ApiKey,
+    AuditEntry,
     Batch,
     Captions,
     ClipError,
@@ -65,6 +66,7 @@ __all__ = [
     "AsyncClient",
     "AsyncClip",
     "AsyncRecording",
+    "AuditEntry",
     "Batch",
     "Captions",
     "Client",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from clipengine.client.exchange import Api, Steps, route, without_none
 from clipengine.client.methods import AsyncResource, Resource, awaiting, blocking
-from clipengine.client.models import ApiKey, Object, Page
+from clipengine.client.models import ApiKey, AuditEntry, Object, Page, format_time
 from clipengine.client.transport import AsyncTransport, Transport
 
 
@@ -44,6 +45,23 @@ class InstallationCalls:
         """Return all keys, also revoked ones, oldest first."""
         return Page.of((yield from self._api.get("/v1/keys")), ApiKey.from_object)
 
+    def audit(
+        self,
+        *,
+        actor: str | None = None,
+        object: str | None = None,
+        action: str | None = None,
+        after: str | datetime | None = None,
+        before: str | datetime | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Steps[Page[AuditEntry]]:
+        """Return one page of the audit log, newest first: of an actor, an object, an action, between two times."""
+        params = {"actor": actor, "object": object, "action": action}
+        params |= {"after": format_time(after), "before": format_time(before), "cursor": cursor}
+        found = yield from self._api.get("/v1/audit", {**params, "limit": limit})
+        return Page.of(found, AuditEntry.from_object)
+
     def revoke_key(self, key_id: str) -> Steps[None]:
         """Revoke a key: it becomes invalid at once."""
         yield from self._api.send("DELETE", route("keys", key_id))
@@ -58,6 +76,7 @@ class Installation(Resource[InstallationCalls]):
     settings = blocking(InstallationCalls.settings)
     create_key = blocking(InstallationCalls.create_key)
     keys = blocking(InstallationCalls.keys)
+    audit = blocking(InstallationCalls.audit)
     revoke_key = blocking(InstallationCalls.revoke_key)
 
 
@@ -70,4 +89,5 @@ class AsyncInstallation(AsyncResource[InstallationCalls]):
     settings = awaiting(InstallationCalls.settings)
     create_key = awaiting(InstallationCalls.create_key)
     keys = awaiting(InstallationCalls.keys)
+    audit = awaiting(InstallationCalls.audit)
     revoke_key = awaiting(InstallationCalls.revoke_key)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, Self, TypeVar
 
 from clipengine.client.errors import JobFailed
+from clipengine.objects.audit import AuditEntryObject as AuditEntry
 from clipengine.objects.base import ApiObject, Object
 from clipengine.objects.batch import BatchObject as Batch
 from clipengine.objects.batch import SelectionObject as Selection
@@ -46,6 +47,7 @@ from clipengine.objects.webhook import NewWebhookObject as Webhook
 
 __all__ = [
     "ApiKey",
+    "AuditEntry",
     "Batch",
     "Captions",
     "ClipData",

@@ -66,7 +66,6 @@ class AuditFilter:
     actor: str | None = None
     object: str | None = None
     action: AuditAction | None = None
-    outcome: Outcome | None = None
     after: int | None = None
     before: int | None = None
 
@@ -149,11 +148,7 @@ class Audit:
     def list(self, wanted: AuditFilter) -> Page[AuditEntry]:
         """Return a page of the log, newest first."""
         query = AuditRow.select()
-        for column, value in (
-            (AuditRow.actor_id, wanted.actor),
-            (AuditRow.action, wanted.action),
-            (AuditRow.outcome, wanted.outcome),
-        ):
+        for column, value in ((AuditRow.actor_id, wanted.actor), (AuditRow.action, wanted.action)):
             if value is not None:
                 query = query.where(column == value)
         if wanted.object is None:

@@ -191,12 +191,13 @@ class AuditChain:
 
     def _unexpected(self, start: Link, end: Link) -> Iterator[Fault]:
         """Yield rows that claim to be in batches that the chain does not have."""
-        outside = (AuditRow.batch <= start.number) & (AuditRow.batch > start.unverifiable)
-        query = AuditRow.select(AuditRow.audit_id, AuditRow.batch).where(outside | (AuditRow.batch > end.number))
-        for row in self._database.rows(query.order_by(AuditRow.batch, AuditRow.audit_id).limit(ROWS_OF_A_BATCH)):
-            if row["batch"] > end.number and row["batch"] <= self._link(_HEAD).number:
-                continue  # sealed meanwhile
-            yield Fault("inserted", row["audit_id"], f"row {row['audit_id']} is in batch {row['batch']}, which is none")
+        deleted = (AuditRow.batch > start.unverifiable) & (AuditRow.batch <= start.number)
+        for outside in (deleted, AuditRow.batch > end.number):
+            query = AuditRow.select(AuditRow.audit_id, AuditRow.batch).where(outside)
+            for row in self._database.rows(query.order_by(AuditRow.batch, AuditRow.audit_id).limit(ROWS_OF_A_BATCH)):
+                id, batch = row["audit_id"], row["batch"]
+                if not end.number < batch <= self._link(_HEAD).number:  # else it was sealed meanwhile
+                    yield Fault("inserted", id, f"row {id} is in batch {batch}, which does not exist")
 
     # ---- seals
 

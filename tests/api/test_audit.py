@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from clipengine.api.http.operation import Operation, Resource
+from clipengine.client import Client
 from clipengine.ledger.audit import MOST_COUNTS, AuditEntry
 from clipengine.ledger.database.act import Actor
 from clipengine.objects.audit import AuditAction
@@ -198,3 +199,22 @@ def test_flood_of_different_callers_adds_a_bounded_number_of_rows(engine: Record
     rows: list[Any] = log.new()
     assert len(rows) == MOST_COUNTS["refused"] + 1
     assert sum(each.count for each in rows) == 1000
+
+
+def test_log_is_listed_for_operators(shared: ApiServer, http: httpx.Client, recording: Recording, log: Log) -> None:
+    path = f"/v1/recordings/{recording.recording_id}"
+    keys = [http.post("/v1/keys", json={"name": "r", "scopes": ["read", "write"]}).json() for _ in range(3)]
+    with shared.client(keys[0]["key"]) as weak:
+        assert weak.patch(path, json={"name": "b"}).status_code == 200
+        assert weak.get("/v1/audit").status_code == 403
+    with Client(shared.url, shared.key) as client:
+        (entry,) = client.installation.audit(object=recording.recording_id, actor=keys[0]["key_id"]).data
+        assert (entry.action, entry.means, entry.outcome) == ("recording.update", "key", "done")
+        first = client.installation.audit(action="key.create", limit=2, after="2020-01-01T00:00:00Z")
+        rest = client.installation.audit(action="key.create", limit=100, cursor=first.next_cursor)
+    found = [each.object_id for each in [*first.data, *rest.data]]
+    assert {each["key_id"] for each in keys} <= {*found}
+    assert len(found) == len({*found})
+    assert http.get("/v1/audit?before=2020-01-01T00:00:00Z").json()["data"] == []
+    assert http.get("/v1/audit?action=x").status_code == 422
+    assert len(log.new()) == 4

@@ -16,8 +16,10 @@ import pytest
 
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import EncoderFailed
+from clipengine.ledger.audit import AuditFilter
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.cursors import encode_cursor
+from clipengine.ledger.database.act import Act, Actor
 from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.recordings import RecordingFilter
@@ -122,6 +124,14 @@ def test_own_objects_and_sessions_are_listed_by_indexes(ledger: Ledger, plans: P
     for user_id in (None, "user_1"):
         ledger.user_sessions.list(user_id, limit=50)
     ledger.users.list(limit=50)
+    audited: tuple[dict[str, Any], ...] = ({}, {"actor": "user_1"}, {"action": "clip.delete"}, {"object": "clip_1"})
+    for cursor, filters in product(_cursors("audit"), audited):
+        ledger.audit.list(AuditFilter(limit=50, cursor=cursor, before=9, **filters))
+    list(ledger.audit.all())
+    ledger.audit.record(Act("clip.delete", Actor("key", "key_1")))
+    assert ledger.audit_chain.seal() is not None
+    assert ledger.audit_chain.remove(keep_ms=-60_000) == 1
+    list(ledger.audit_chain.verify())
     ledger.user_sessions.living(["ses_1"])
     ledger.users.may_read(["user_1"])
     _check(plans())

@@ -27,7 +27,7 @@ Extent = Literal["all", "own"]  # objects of everybody, or those that the caller
 Owner = Callable[[], str | None]  # returns the id of the principal to whom an object belongs; called if it matters
 
 _ACTIONS: tuple[Action, ...] = ("read", "write", "delete")
-_ADMINISTRATION = frozenset({"deliveries", "keys", "rules", "settings", "users", "webhooks"})
+_ADMINISTRATION = frozenset({"audit", "deliveries", "keys", "rules", "settings", "users", "webhooks"})
 _KINDS = _ADMINISTRATION | {"batches", "clips", "recordings", "sessions", "transcriptions", "uploads"}
 
 

@@ -169,6 +169,7 @@ _PYTHON = {
     "get_users_user_id": "client.users.get(user_id).role",
     "patch_users_user_id": 'client.users.update(user_id, role="editor")',
     "delete_users_user_id": "client.users.delete(user_id)",
+    "get_audit": "client.installation.audit(object=clip_id).data",
     "get_sessions": "client.users.sessions().data",
     "delete_sessions_session_id": "client.users.end_session(session_id)",
     "get_search": 'for hit in client.transcripts.each_hit("budget"):\n    print(hit.recording_id, hit.start_seconds, '

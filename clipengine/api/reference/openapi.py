@@ -78,6 +78,7 @@ _TAGS = {
     "me": "The caller.",
     "users": "Users and what they may do.",
     "sessions": "Sessions of users.",
+    "audit": "Who has changed or downloaded what.",
     "status": "State of the installation.",
     "storage": "What fills the store.",
     "settings": "Settings of the installation.",
