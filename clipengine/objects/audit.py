@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
-from clipengine.objects.base import ApiObject, Time
+from clipengine.objects.base import ApiObject, Time, shown_time
 
 # Each route that changes, downloads or discloses something declares one of these.
 AuditAction = Literal[
@@ -64,6 +64,7 @@ class AuditEntryObject(ApiObject):
     """An action, or a number of equal ones within a minute."""
 
     audit_id: str
+    """Id of the entry."""
     at: Time = ""
     """When it was recorded. Counted actions happened in the minute before."""
     action: AuditAction = "clip.create"
@@ -90,3 +91,7 @@ class AuditEntryObject(ApiObject):
     """`X-Request-Id` of the request, which log lines have as well."""
     batch: int | None = None
     """Number of the batch that seals the entry. Null until it is sealed, within two minutes."""
+
+    @classmethod
+    def of(cls, entry: Any, /, **given: Any) -> Self:
+        return super().of(entry, at=shown_time(entry.at), **given)

@@ -31,7 +31,7 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     ("webhooks", "Webhook endpoints", r"/webhooks"),
     ("rules", "Rules", r"/rules"),
     ("keys", "Keys", r"/keys"),
-    ("users", "Users", r"/v1/(me|users|sessions)"),
+    ("users", "Users", r"/v1/(me|users|sessions|audit)"),
     ("installation", "Installation", r"/(status|storage|settings|profiles|livez|readyz)"),
     ("events", "Events", r"/(events|ingest)"),
     ("recordings", "Recordings", r"/"),
