@@ -51,7 +51,7 @@ QUESTIONS = {
     "several sites behind one proxy": "access#several-sites-behind-one-proxy",
     "subpath": "access#several-sites-behind-one-proxy",
     "single sign-on": "access#a-sign-in-before-the-page",
-    "authelia": "access#a-sign-in-before-the-page",
+    "authelia": "recipes/oidc#authelia",
     "how many cores do i need": "sizing",
     "how much ram": "sizing",
     "hardware requirements": "sizing",
