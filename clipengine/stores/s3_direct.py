@@ -6,8 +6,6 @@ from collections.abc import Collection
 from dataclasses import replace
 from itertools import count
 
-from minio.commonconfig import ENABLED
-
 from clipengine.errors import StorageError
 from clipengine.recordings.partial_object import PartialObject
 from clipengine.stores.s3_client import S3Client
@@ -46,7 +44,7 @@ class S3DirectParts:
             found = self._client.call(lambda minio: minio.get_bucket_lifecycle(self._client.bucket), attempts=1)
         except StorageError:  # the policy need not allow it, and some stores have no rules
             return None
-        rules = [rule for rule in (found.rules if found else ()) if rule.status == ENABLED]
+        rules = [rule for rule in (found.rules if found else ()) if rule.status == "Enabled"]
         days = [
             rule.abort_incomplete_multipart_upload.days_after_initiation
             for rule in rules

@@ -23,14 +23,23 @@ PRIVATE_METHODS = {
     "_abort_multipart_upload": ["bucket_name", "object_name", "upload_id"],
     "_create_multipart_upload": ["bucket_name", "object_name", "headers"],
     "_execute": ["method", "bucket_name", "object_name", "body", "headers", "query_params"],
+    "_get_region": ["bucket_name"],
+    "_list_parts": ["bucket_name", "object_name", "upload_id", "max_parts", "part_number_marker"],
     "_put_object": ["bucket_name", "object_name", "data", "headers"],
     "_upload_part": ["bucket_name", "object_name", "data", "headers", "upload_id", "part_number"],
 }
-PRIVATE_FIELDS = {"_base_url", "_body", "_code"}
+PRIVATE_FIELDS = {"_base_url", "_body", "_code", "_provider"}
 INTERNAL_MODULES = {
     "minio.datatypes": ["Object", "Part"],
     "minio.deleteobjects": ["DeleteObject"],
     "minio.helpers": ["check_bucket_name", "md5sum_hash"],
+    "minio.signer": [
+        "_get_canonical_request_hash",
+        "_get_scope",
+        "_get_signature",
+        "_get_signing_key",
+        "_get_string_to_sign",
+    ],
     "minio.xml": ["Element", "SubElement", "findall", "findtext", "getbytes"],
 }
 
