@@ -176,6 +176,19 @@ def test_editor_deletes_only_own_objects_and_an_operator_all(
             assert answer.status_code == 403 or allowed, (name, answer.text)
 
 
+def test_editor_deletes_no_file_that_was_only_registered(
+    server: ApiServer, engine: RecordedEngine, people: dict[str, Person]
+) -> None:
+    """Otherwise an editor could register the file of a clip of someone else, and delete it."""
+    with server.client() as admin:
+        file = admin.get(f"/v1/clips/{make(engine, None).clip.clip_id}").json()["bucket_path"]
+        engine.put(file, b"a clip of another")
+        for http, status in ((people["editor"].http, 403), (people["operator"].http, 204), (admin, 204)):
+            made = http.post("/v1/recordings", json={"bucket_path": file}).json()["recording_id"]
+            assert http.delete(f"/v1/recordings/{made}?object=true").status_code == status
+            assert http.delete(f"/v1/recordings/{made}").status_code == (204 if status == 403 else 404)
+
+
 def test_own_recording_with_a_clip_of_another_is_not_deleted(engine: RecordedEngine, people: dict[str, Person]) -> None:
     editor = people["editor"]
     made = make(engine, editor.user.user_id)

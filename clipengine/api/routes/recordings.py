@@ -54,7 +54,7 @@ from clipengine.ledger.recordings import RecordingFilter
 from clipengine.objects.recording import ListedPiecesObject, RecordingObject
 from clipengine.outbound.download import parse_source, worded
 from clipengine.outbound.webhook_addresses import check_address
-from clipengine.recordings.discovery import clean_name, file_name
+from clipengine.recordings.discovery import clean_name, file_name, id_of_upload
 from clipengine.recordings.file_name_pattern import FolderSource, is_time_zone
 from clipengine.recordings.media_types import without_ending
 from clipengine.recordings.pieces import MICROSECONDS
@@ -236,6 +236,8 @@ def delete_recording(call: Call[DeleteRecording, NoBody]) -> Response:
     with call.ledger.transaction():
         pieces = call.ledger.recordings.pieces.get(id) if call.query.pieces == "true" else None
         recording = call.ledger.recordings.delete(id)
+        if call.query.object == "true" and id_of_upload(recording.bucket_path) != id:
+            require(call.caller, "delete", Object("recordings", id))  # a file that was only registered is of others
         if not recording.etag:  # it is being fetched; its object may be stored at this moment
             call.ledger.removals.add(recording.bucket_path, looks=2)
         elif call.query.object == "true":
