@@ -9,6 +9,8 @@ import pytest
 
 # The words as users write them, and the pages that answer.
 QUESTIONS = {
+    "podcast": "recordings#what-can-be-cut",
+    "cloudflare access": "recipes/oidc#cloudflare-access",
     "what happens after a crash": "what-if#a-crash-or-a-power-loss",
     "server crashed power loss are clips lost": "what-if#a-crash-or-a-power-loss",
     "kill -9 while cutting": "clip-life#one-clip",
