@@ -189,7 +189,7 @@ def shown(language: str) -> str:
 
 def test_settings_of_the_recipe_of_openid_connect_are_valid() -> None:
     text = (ROOT / "clipengine/docs/recipes/oidc.md").read_text("utf-8")
-    blocks = re.findall(r"```toml\n(.+?)```", text, re.DOTALL)
+    blocks = re.findall(r"```(?:toml|ini)\n(.+?)```", text, re.DOTALL)
     assert len(blocks) == 3
     for block in blocks:
         given = {"server": {"public_url": "https://clips.example.org"}} | tomllib.loads(block)

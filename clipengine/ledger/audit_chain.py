@@ -36,7 +36,12 @@ _TURN = "audit chain"
 _UNKNOWN = "?"  # head of a batch whose record is missing
 _UNSEALED = AuditRow.batch.is_null()
 _INSERT = insert_statement(AuditBatchRow)
-_BATCH = Statement(AuditRow.select().where(AuditRow.batch == param(AuditRow.batch)).order_by(AuditRow.audit_id))
+# A range, because SQLite also stores fractions, which a writer of the database may have inserted.
+_BATCH = Statement(
+    AuditRow.select()
+    .where(AuditRow.batch >= param(AuditRow.batch, "number"), AuditRow.batch < param(AuditRow.batch, "next"))
+    .order_by(AuditRow.audit_id)
+)
 
 log = logging.getLogger(__name__)
 
@@ -173,7 +178,9 @@ class AuditChain:
         """Return the link after `last`, and the faults of its batch. Without its record, all links are unknown."""
         number = last.number + 1
         stored = self._database.row(AuditBatchRow.select().where(AuditBatchRow.number == number))
-        rows = {each.audit_id: each for each in map(as_entry, self._database.rows(_BATCH, batch=number))}
+        rows = {
+            each.audit_id: each for each in map(as_entry, self._database.rows(_BATCH, number=number, next=number + 1))
+        }
         if stored is None:
             return Link(number, _UNKNOWN), [Fault("batch", str(number), f"the record of batch {number} is missing")]
         faults = []
@@ -191,12 +198,13 @@ class AuditChain:
 
     def _unexpected(self, start: Link, end: Link) -> Iterator[Fault]:
         """Yield rows that claim to be in batches that the chain does not have."""
-        deleted = (AuditRow.batch > start.unverifiable) & (AuditRow.batch <= start.number)
-        for outside in (deleted, AuditRow.batch > end.number):
+        deleted = (AuditRow.batch > start.unverifiable) & (AuditRow.batch < start.number + 1)
+        for outside in (AuditRow.batch <= 0, deleted, AuditRow.batch >= end.number + 1):
             query = AuditRow.select(AuditRow.audit_id, AuditRow.batch).where(outside)
             for row in self._database.rows(query.order_by(AuditRow.batch, AuditRow.audit_id).limit(ROWS_OF_A_BATCH)):
                 id, batch = row["audit_id"], row["batch"]
-                if not end.number < batch <= self._link(_HEAD).number:  # else it was sealed meanwhile
+                is_number = isinstance(batch, int)  # SQLite stores others, too
+                if not (is_number and end.number < batch <= self._link(_HEAD).number):  # else it was sealed meanwhile
                     yield Fault("inserted", id, f"row {id} is in batch {batch}, which does not exist")
 
     # ---- seals

@@ -110,6 +110,7 @@ def test_user_without_a_role_is_refused(tmp_path: Any) -> None:
         ),
         ("no UTF-8", [("Remote-User", b"ann\xe4")], "is not UTF-8"),
         ("control character", [("Remote-User", "ann\u0085a".encode())], "has control characters"),
+        ("no-break space", [("Remote-User", "\u00a0anna".encode())], "begins or ends with spaces"),
         ("hidden character", [("Remote-User", "anna\u200b".encode())], "has control characters"),
         ("long", [("Remote-User", b"a" * 201)], "is too long"),
         ("many groups", [("Remote-User", b"anna"), ("Remote-Groups", b"a," * 1001)], "has more than 1000 groups"),

@@ -105,7 +105,7 @@ def test_documents_work_without_scripts(browser: Any, server: RunningServer) -> 
     assert not page.get_by_text("from clipengine.client import Client").is_visible()
     page.get_by_text("All documents").click()
     page.get_by_role("navigation", name="Documents").get_by_role("link", name="OBS Studio").click()
-    assert page.get_by_role("heading", name="OBS Studio").is_visible()
+    page.get_by_role("heading", name="OBS Studio").wait_for()
     page.get_by_role("searchbox").fill("poster")
     page.get_by_role("button", name="Search").click()
     page.get_by_role("heading", name="Search").wait_for()

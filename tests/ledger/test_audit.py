@@ -129,6 +129,21 @@ def test_changed_missing_and_inserted_rows_are_found(ledger: Ledger) -> None:
     ]
 
 
+def test_rows_of_numbers_that_are_no_batch_are_found(ledger: Ledger, ledger_kind: str) -> None:
+    _add(ledger, 6)
+    _seal(ledger)
+    numbers = (0, -7) if ledger_kind == "postgres" else (0, -7, 1.5, "x")
+    for place, number in enumerate(numbers):
+        _run(
+            ledger,
+            "INSERT INTO audit (audit_id, at, action, outcome, count, actor_kind, batch)"
+            " VALUES (?, 1, 'clip.delete', 'done', 1, 'key', ?)",
+            f"aud_{place}",
+            number,
+        )
+    assert sorted(_faults(ledger)) == [("inserted", f"aud_{place}") for place in range(len(numbers))]
+
+
 def test_changed_records_of_the_chain_are_found(ledger: Ledger) -> None:
     _add(ledger, 9)
     head = _seal(ledger)

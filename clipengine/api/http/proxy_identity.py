@@ -64,18 +64,20 @@ class ProxyIdentities:
             return Identity("proxy", subject, name, settings.role(()), by_groups=False)
         if groups.count(",") >= MAX_GROUPS:
             raise _refused(host, f"has more than {MAX_GROUPS} groups", settings.groups_header)
-        role = settings.role({each.strip() for each in groups.split(",")})
+        role = settings.role({each.strip(" \t") for each in groups.split(",")})
         return Identity("proxy", subject, name, role, by_groups=True)
 
 
 def _text(host: str, name: str, value: str) -> str:
     """Return the text of a header in UTF-8. Raises Forbidden."""
     try:
-        text = value.encode("latin-1").decode("utf-8").strip()
+        text = value.encode("latin-1").decode("utf-8").strip(" \t")
     except UnicodeError:
         raise _refused(host, "is not UTF-8", name) from None
     if any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in text):
         raise _refused(host, "has control characters", name)
+    if text != text.strip():  # another user than the same name without them
+        raise _refused(host, "begins or ends with spaces that are not ASCII", name)
     return text
 
 
