@@ -37,6 +37,7 @@ def _length(plan: ClipPlan) -> str:
     return f"document.querySelector('.picker .length').textContent === '0:{plan.duration_seconds:06.3f}'"
 
 
+@pytest.mark.exhaustive
 def test_words_are_struck_through_and_put_back(
     browser: Any, server: RunningServer, meeting: Recording, judge: Judge
 ) -> None:

@@ -97,6 +97,7 @@ def test_sentence_is_edited_and_the_transcript_downloaded(browser: Any, server: 
     assert [each.text for each in client.transcripts.get(recording.recording_id, "en")] == ["Good mourning."]
 
 
+@pytest.mark.exhaustive
 def test_transcript_follows_playback_and_selects_by_text(
     browser: Any, server: RunningServer, spoken: Recording, judge: Judge
 ) -> None:

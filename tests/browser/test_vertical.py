@@ -26,6 +26,7 @@ COUNT = """() => {
 PART = "(() => { const {style} = document.querySelector('.crop'); return parseFloat(style.left); })()"
 
 
+@pytest.mark.exhaustive
 def test_frame_shows_what_the_clip_takes(
     browser: Any, server: RunningServer, recording: Recording, judge: Judge
 ) -> None:

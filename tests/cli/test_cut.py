@@ -538,6 +538,7 @@ def test_cuts_are_snapped_to_keyframes(film: Path, tmp_path: Path) -> None:
     assert result["warnings"] == ["not_snapped: the end stays at 7 s: there is no keyframe within 0.5 s"]
 
 
+@pytest.mark.exhaustive
 def test_pauses_are_removed(tmp_path: Path) -> None:
     film, target = make_moments_film(tmp_path / "film.mp4"), tmp_path / "clip.mp4"
     options = ["--start", "1", "--end", "11", "--without", "silence", "--snap", "keyframe", "--render", "smart"]

@@ -78,6 +78,7 @@ def reading(sample: Path, tmp_path: Path, facts: SourceFacts, monkeypatch: pytes
     made.children.close()
 
 
+@pytest.mark.exhaustive
 def test_child_is_kept_for_one_recording_and_one_kind_of_jobs(reading: Reading) -> None:
     first = reading.read()
     assert first.alive
