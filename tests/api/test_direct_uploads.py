@@ -52,7 +52,7 @@ def data_of(number: int) -> bytes:
 
 
 def put(url: str, data: bytes) -> int:
-    return httpx.put(url, content=data, trust_env=False).status_code
+    return httpx.put(url, content=data, trust_env=False, timeout=300).status_code
 
 
 def send(http: httpx.Client, path: str, *numbers: int) -> None:

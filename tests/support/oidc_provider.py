@@ -31,6 +31,7 @@ class LyingProvider:
     key: Any = field(default_factory=lambda: new_key("first"))
     published: list[Any] = field(default_factory=list)  # keys; empty: `key`
     claims: dict[str, Any] = field(default_factory=dict)  # that replace the right ones; None removes a claim
+    times: dict[str, int] = field(default_factory=dict)  # claims in seconds from when the token is made
     document: dict[str, Any] = field(default_factory=dict)  # members that replace those of the discovery document
     answers: dict[str, bytes | tuple[int, bytes]] = field(default_factory=dict)  # bodies by path
     sign: Callable[[dict[str, Any]], str] | None = None
@@ -80,7 +81,7 @@ class LyingProvider:
     def _token(self, form: dict[str, str], authorization: str) -> tuple[int, bytes]:
         self.arrived.set()
         if self.hold is not None:
-            self.hold.wait(60)
+            self.hold.wait(300)
         asked = self.codes.get(form["code"])
         if asked is None or not self._knows(authorization) or asked["redirect_uri"] != form["redirect_uri"]:
             return 400, b'{"error": "invalid_grant", "error_description": "<b>no</b>"}'
@@ -90,6 +91,7 @@ class LyingProvider:
         now = int(time.time())
         claims = {"iss": self.issuer, "sub": "u-1", "aud": CLIENT, "exp": now + 300, "iat": now}
         claims |= {"nonce": asked["nonce"], "name": "Anna Łódź", "groups": ["people", "cutters"]}
+        claims |= {name: now + seconds for name, seconds in self.times.items()}
         claims = {name: value for name, value in (claims | self.claims).items() if value is not None}
         token = (self.sign or self.signed)(claims)
         return 200, json.dumps({"access_token": "x", "token_type": "Bearer", "id_token": token}).encode()
