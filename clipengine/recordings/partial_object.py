@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAX_PARTS = 10_000  # of an object in S3
+
 
 @dataclass(frozen=True)
 class PartialObject:

@@ -17,7 +17,6 @@ from clipengine.stores.s3_client import S3Client
 from clipengine.stores.s3_errors import S3_EXCEPTIONS
 from clipengine.stores.s3_minio import MinioClient, Object, Part, parse_completion
 
-MAX_PARTS = 10_000
 _ABORT_ATTEMPTS = 2
 
 Tag = tuple[str, str]  # the metadata header and value by which HEAD recognises an uploaded object

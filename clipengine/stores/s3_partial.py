@@ -13,12 +13,12 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from clipengine.errors import ObjectMissing, StorageDenied, StorageUnavailable
-from clipengine.recordings.partial_object import PartialObject
+from clipengine.recordings.partial_object import MAX_PARTS, PartialObject
 from clipengine.stores.base import StoredObject
 from clipengine.stores.keys import PARTIAL, RESERVED
 from clipengine.stores.s3_client import S3Client
 from clipengine.stores.s3_minio import Part
-from clipengine.stores.s3_multipart import MAX_PARTS, Tag, UploadRequests
+from clipengine.stores.s3_multipart import Tag, UploadRequests
 from clipengine.stores.s3_reader import read_whole
 from clipengine.stores.s3_upload import part_size
 

@@ -13,12 +13,13 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from clipengine.errors import ObjectMissing, PayloadTooLarge, StorageError, StorageUnavailable
+from clipengine.recordings.partial_object import MAX_PARTS
 from clipengine.stores.base import StoredObject
 from clipengine.stores.body import Body
 from clipengine.stores.s3_client import S3Client
 from clipengine.stores.s3_journal import OpenUpload, UploadJournal
 from clipengine.stores.s3_minio import Part
-from clipengine.stores.s3_multipart import MAX_PARTS, Tag, UploadRequests
+from clipengine.stores.s3_multipart import Tag, UploadRequests
 
 SINGLE_PUT_BYTES = 64 * 1024 * 1024
 PART_BYTES = 16 * 1024 * 1024

@@ -24,12 +24,12 @@ from clipengine.errors import (
     TusVersionUnsupported,
     UnsupportedContentType,
 )
+from clipengine.recordings.partial_object import MAX_PARTS
 
 VERSION = "1.0.0"
 BYTES = "application/offset+octet-stream"
 MAX_METADATA_CHARACTERS = 32 << 10  # of the header; all headers together have at most 64 KiB
 MAX_METADATA_PAIRS = 50
-MAX_PARTS = 10_000  # of an object in S3
 MAX_NUMBERS = 100  # of parts in one request
 _ALGORITHMS = ("sha256", "sha1", "md5")
 _MOST = 2**63 - 1
