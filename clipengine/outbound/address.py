@@ -111,6 +111,12 @@ class Rules:
         return cls(tuple(ip_network(text, strict=False) for text in allow_cidrs), own_port, setting)
 
 
+def worded(error: InvalidWebhookUrl, *, name: str = "the URL", refused: str = "nothing is fetched from") -> str:
+    """Return the message of an error of another URL than that of a webhook, for example of a recording."""
+    message = error.message.replace("webhooks cannot be sent to", refused)
+    return message.replace("the webhook URL", name).replace("a webhook URL", name)
+
+
 def parse(url: str, *, max_characters: int = MAX_URL_CHARACTERS) -> Url:
     """Parse a webhook URL. Raises InvalidWebhookUrl unless it is http or https with a valid host and port.
 

@@ -19,7 +19,7 @@ import httpcore
 
 from clipengine import __version__
 from clipengine.errors import FetchFailed, FetchInterrupted, InvalidWebhookUrl
-from clipengine.outbound.address import Lookup, NameUnresolved, Rules, Target, Url, parse, resolve
+from clipengine.outbound.address import Lookup, NameUnresolved, Rules, Target, Url, parse, resolve, worded
 from clipengine.outbound.network import Deadline, OpenNetworks, SenderClosed, described, trust_store
 
 MAX_REDIRECTS = 5
@@ -42,12 +42,6 @@ class Response:
 def parse_source(url: str) -> Url:
     """Parse the URL of a recording. Raises InvalidWebhookUrl, see `address`."""
     return parse(url, max_characters=MAX_URL_CHARACTERS)
-
-
-def worded(error: InvalidWebhookUrl) -> str:
-    """Return the message of the address rules about the URL of a recording."""
-    message = error.message.replace("webhooks cannot be sent to", "nothing is fetched from")
-    return message.replace("the webhook URL", "the URL").replace("a webhook URL", "the URL")
 
 
 class Downloader:

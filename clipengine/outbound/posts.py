@@ -20,7 +20,7 @@ import httpcore
 from clipengine import __version__
 from clipengine.clips.texts.cues import clean_line
 from clipengine.errors import InvalidWebhookUrl
-from clipengine.outbound.address import NameUnresolved, Rules, Target, resolve
+from clipengine.outbound.address import NameUnresolved, Rules, Target, resolve, worded
 from clipengine.outbound.network import Deadline, OpenNetworks, SenderClosed, described, reach, trust_store
 
 _STALL_SECONDS = 60.0  # in the body of the answer, without the least throughput
@@ -107,7 +107,7 @@ class Poster:
         except PostFailed:
             raise
         except InvalidWebhookUrl as error:
-            reason = error.message.replace("the webhook URL", "it")
+            reason = worded(error, name="it", refused="requests cannot be sent to")
             raise PostFailed(f"the URL is refused: {reason}", transient=False) from None
         except NameUnresolved:
             raise PostFailed("the name of its host does not resolve", transient=True) from None

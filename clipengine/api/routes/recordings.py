@@ -52,7 +52,8 @@ from clipengine.ledger.fetches import Origin
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.objects.recording import ListedPiecesObject, RecordingObject
-from clipengine.outbound.download import parse_source, worded
+from clipengine.outbound.address import worded
+from clipengine.outbound.download import parse_source
 from clipengine.outbound.webhook_addresses import check_address
 from clipengine.recordings.discovery import clean_name, file_name, id_of_upload
 from clipengine.recordings.file_name_pattern import FolderSource, is_time_zone

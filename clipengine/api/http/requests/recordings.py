@@ -26,8 +26,9 @@ from clipengine.api.http.requests.fields import (
 )
 from clipengine.errors import InvalidWebhookUrl
 from clipengine.objects.base import RecordingStatus
+from clipengine.outbound.address import worded
 from clipengine.outbound.download import MAX_URL_CHARACTERS as MAX_SOURCE_CHARACTERS
-from clipengine.outbound.download import parse_source, worded
+from clipengine.outbound.download import parse_source
 from clipengine.recordings.file_name_pattern import MAX_CAMERA_CHARACTERS, MAX_PATTERN_CHARACTERS
 from clipengine.recordings.recording import SPEC_FIELDS, RecordingSpec
 from clipengine.recordings.timeline.clock import MAX_START
