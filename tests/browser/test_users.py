@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clipengine.client import Client
-from tests.support.page import choose_account, give_own_stream, opened
+from tests.support.page import choose_account, give_own_stream, opened, until
 from tests.support.server import RunningServer, running_server
 
 PROXY = {
@@ -60,8 +60,10 @@ def test_operator_changes_a_role_and_ends_a_session(browser: Any, server: Runnin
         of_vera.keyboard.press("Escape")
 
         show(page, server, "system?tab=users")
-        page.get_by_role("combobox", name="Role of vera").select_option("editor")
-        page.wait_for_function("document.querySelector('select[aria-label=\"Role of vera\"]')?.value === 'editor'")
+        role = page.get_by_role("combobox", name="Role of vera")
+        role.evaluate("(choice) => choice.classList.add('former')")
+        role.select_option("editor")
+        until(page, "document.querySelector('select:not(.former)[aria-label=\"Role of vera\"]')?.value === 'editor'")
         assert not page.get_by_role("combobox", name="Role of olga").count()
         page.get_by_role("button", name="More actions for vera").click()
         page.get_by_role("menuitem", name="Sessions…").click()
