@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -19,17 +18,16 @@ from joserfc.jws import JWSRegistry
 
 from clipengine.json_budget import JsonLimits
 from clipengine.oidc.errors import TokenInvalid
+from clipengine.user_names import MAX_GROUP, MAX_GROUPS, MAX_NAME, has_hidden
 
 SKEW_SECONDS = 60
 MAX_TOKEN_CHARACTERS = 131_072
 MAX_KEYS = 100
-MAX_GROUPS = 1000
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519")
 _KEY_TYPES = {"RSA": 1400, "EC": 100, "OKP": 100}  # characters of the longest member: RSA keys have up to 8,192 bits
 _MEMBERS = ("kty", "n", "e", "crv", "x", "y", "kid", "alg", "use")  # of public keys
-_MAX_SUBJECT, _MAX_NAME, _MAX_GROUP, _MAX_HEADER, _MAX_KID = 255, 200, 200, 4096, 500
+_MAX_SUBJECT, _MAX_HEADER, _MAX_KID = 255, 4096, 500
 _LIMITS = JsonLimits("the ID token", TokenInvalid, max_depth=8, max_tokens=10_000, max_members=MAX_GROUPS)
-_HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # categories of characters that a name must not have
 
 
 class UnknownKey(TokenInvalid):
@@ -158,8 +156,8 @@ def _user_of(claims: dict[str, Any], expected: Expected) -> Claims:
     if not _is_clean(subject, _MAX_SUBJECT):
         raise TokenInvalid("the subject of the ID token is empty, too long or has control characters")
     names = [claims.get(name) for name in ("name", "preferred_username", "email")]
-    name = next((each.strip() for each in names if isinstance(each, str) and _is_clean(each.strip(), _MAX_NAME)), None)
-    return Claims(subject, name or subject[:_MAX_NAME], _groups(claims, expected.groups_claim))
+    name = next((each.strip() for each in names if isinstance(each, str) and _is_clean(each.strip(), MAX_NAME)), None)
+    return Claims(subject, name or subject[:MAX_NAME], _groups(claims, expected.groups_claim))
 
 
 def _groups(claims: dict[str, Any], name: str) -> frozenset[str]:
@@ -168,7 +166,7 @@ def _groups(claims: dict[str, Any], name: str) -> frozenset[str]:
     listed: Collection[Any] = [found] if isinstance(found, str) else found
     if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
         raise TokenInvalid(f"the claim {name!r} of the ID token is not a list of groups")
-    return frozenset(each for each in listed if len(each) <= _MAX_GROUP)
+    return frozenset(each for each in listed if len(each) <= MAX_GROUP)
 
 
 def _is_usable(key: Any) -> bool:
@@ -180,4 +178,4 @@ def _is_usable(key: Any) -> bool:
 
 
 def _is_clean(text: str, longest: int) -> bool:
-    return 0 < len(text) <= longest and all(unicodedata.category(character) not in _HIDDEN for character in text)
+    return 0 < len(text) <= longest and not has_hidden(text)

@@ -7,7 +7,6 @@ headers from another peer, or with one twice, is refused, because it may be an a
 from __future__ import annotations
 
 import logging
-import unicodedata
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from starlette.requests import Request
@@ -15,9 +14,7 @@ from starlette.requests import Request
 from clipengine.api.http.user_sign_in import Identity
 from clipengine.errors import Forbidden
 from clipengine.settings_auth import ProxySignIn
-
-MAX_NAME = 200  # characters of a name, and of a group
-MAX_GROUPS = 1000
+from clipengine.user_names import MAX_GROUPS, MAX_NAME, has_hidden
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +71,7 @@ def _text(host: str, name: str, value: str) -> str:
         text = value.encode("latin-1").decode("utf-8").strip(" \t")
     except UnicodeError:
         raise _refused(host, "is not UTF-8", name) from None
-    if any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in text):
+    if has_hidden(text):
         raise _refused(host, "has control characters", name)
     if text != text.strip():  # another user than the same name without them
         raise _refused(host, "begins or ends with spaces that are not ASCII", name)
