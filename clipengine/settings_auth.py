@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from clipengine.settings_table import SettingsTable
+from clipengine.user_names import MAX_GROUP
 
 _ISSUER = re.compile(
     r"(?:https://[^\s/?#@\\\x00]+|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?)(?:/[^\s?#\\\x00]*)?"
@@ -52,7 +53,7 @@ def _issuer(url: str) -> str:
 _Network = Annotated[str, AfterValidator(_network)]
 _Header = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9-]+$"), AfterValidator(_header)]
 _OptionalHeader = Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9-]*$"), AfterValidator(_header)]
-_Group = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^,\x00]+$")]
+_Group = Annotated[str, Field(min_length=1, max_length=MAX_GROUP, pattern=r"^[^,\x00]+$")]
 _Scope = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")]
 _Groups = Annotated[tuple[_Group, ...], Field(max_length=100)]
 
@@ -109,6 +110,11 @@ class OidcSignIn(GroupRoles):
     groups_claim: Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")] = "groups"
     session_hours: Annotated[float, Field(ge=0.05, le=8760)] = 12
     allow_cidrs: Annotated[tuple[_Network, ...], Field(max_length=100)] = ()
+
+    @property
+    def active_issuer(self) -> str:
+        """The issuer whose users may sign in, or an empty text."""
+        return self.issuer if self.enabled else ""
 
     @model_validator(mode="after")
     def _complete(self) -> OidcSignIn:

@@ -61,6 +61,7 @@ from clipengine.api.routes import (
     webhooks,
 )
 from clipengine.errors import ClipEngineError, StorageUnavailable
+from clipengine.settings_auth import Auth
 
 
 def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
@@ -139,9 +140,14 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
     app.state.changes = changes
     app.state.streams = OpenStreams()
     app.state.codes = codes
-    app.state.proxy_identities = ProxyIdentities(engine.settings.auth.proxy)
-    app.state.oidc_issuer = engine.settings.auth.oidc.issuer if engine.settings.auth.oidc.enabled else ""
+    _know_users(app, engine.settings.auth)
     return app
+
+
+def _know_users(app: Starlette, auth: Auth) -> None:
+    """Set how requests state their users: by a proxy, or by sessions of a provider."""
+    app.state.proxy_identities = ProxyIdentities(auth.proxy)
+    app.state.oidc_issuer = auth.oidc.active_issuer
 
 
 def create_worker_app(engine: Engine) -> Starlette:
@@ -153,8 +159,7 @@ def create_worker_app(engine: Engine) -> Starlette:
         exception_handlers={ClipEngineError: on_error, HTTPException: on_http_exception},
     )
     app.router.redirect_slashes = False
-    app.state.proxy_identities = ProxyIdentities(engine.settings.auth.proxy)
-    app.state.oidc_issuer = engine.settings.auth.oidc.issuer if engine.settings.auth.oidc.enabled else ""
+    _know_users(app, engine.settings.auth)
     return app
 
 

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from clipengine.api.http.access import Action, Object, require
 from clipengine.api.http.proxy_identity import ProxyIdentities
 from clipengine.api.http.session_cookies import session_of
-from clipengine.api.http.user_sign_in import Identity, role_of
+from clipengine.api.http.user_sign_in import Identity, role_of, subject_at
 from clipengine.errors import Forbidden, Unauthorized
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.principals import Principal
@@ -102,7 +102,7 @@ def _as_stated(ledger: Ledger, caller: Principal | None, given: Credential) -> P
     if caller is None or caller.user is None:
         return caller
     if caller.user.source == "oidc":
-        return caller if given.issuer and caller.user.subject.startswith(f"{given.issuer}#") else None
+        return caller if given.issuer and caller.user.subject.startswith(subject_at(given.issuer)) else None
     if identity is None or identity.subject != caller.user.subject:
         return None
     if not identity.by_groups or identity.role == caller.user.role:

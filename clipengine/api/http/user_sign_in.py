@@ -28,6 +28,11 @@ class Identity:
     by_groups: bool  # the groups decide the role; otherwise an operator does
 
 
+def subject_at(issuer: str, subject: str = "") -> str:
+    """Return the subject of a user of a provider, or the beginning that the subjects of all its users share."""
+    return f"{issuer}#{subject}"
+
+
 def role_of(identity: Identity) -> Role:
     """Return the role of an identity. Raises Forbidden without one."""
     if identity.role is None:

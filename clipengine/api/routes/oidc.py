@@ -26,7 +26,7 @@ from clipengine.api.http.provider_slots import ProviderSlots
 from clipengine.api.http.session_cookies import Cookies
 from clipengine.api.http.templates import rendered
 from clipengine.api.http.user_sign_in import TEXTS as USER_TEXTS
-from clipengine.api.http.user_sign_in import Identity, begin_user_session
+from clipengine.api.http.user_sign_in import Identity, begin_user_session, subject_at
 from clipengine.api.http.visitor_texts import VisitorTexts, texts_for
 from clipengine.api.routes.page import page_headers
 from clipengine.errors import ClipEngineError
@@ -120,7 +120,7 @@ class _SignIn:
         claims = self._provider.identify(code, flow, issuer=issuer)
         settings = self._provider.settings
         by_groups = bool(settings.groups_claim)
-        subject = f"{settings.issuer}#{claims.subject}"
+        subject = subject_at(settings.issuer, claims.subject)
         return Identity("oidc", subject, claims.name, settings.role(claims.groups), by_groups)
 
     def _begin(self, identity: Identity, flow: Flow, request: Request) -> str:
