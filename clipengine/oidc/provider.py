@@ -142,7 +142,7 @@ class Provider:
             now = time.monotonic()
             if self._discovery is None or now - self._discovery[0] >= _DOCUMENT_SECONDS:
                 url = f"{self.settings.issuer.rstrip('/')}/.well-known/openid-configuration"
-                document = self._json(url, deadline, max_bytes=_MAX_DOCUMENT_BYTES)
+                document = self._json("the provider's document", url, deadline, max_bytes=_MAX_DOCUMENT_BYTES)
                 self._discovery = now, Discovery.of(document, self.settings.issuer)
             return self._discovery[1]
 
@@ -151,7 +151,10 @@ class Provider:
         with self._turn(deadline):
             now = time.monotonic()
             if self._keys is None or now - self._keys[0] >= max_age:
-                self._keys = now, Keys(self._json(found.keys, deadline, max_bytes=_MAX_KEYS_BYTES))
+                self._keys = (
+                    now,
+                    Keys(self._json("the provider's list of keys", found.keys, deadline, max_bytes=_MAX_KEYS_BYTES)),
+                )
             return self._keys[1]
 
     @contextmanager
@@ -190,8 +193,7 @@ class Provider:
             raise TokenInvalid("the token endpoint returned no ID token; auth.oidc.scopes must have `openid`")
         return token
 
-    def _json(self, url: str, deadline: Deadline, *, max_bytes: int) -> dict[str, Any]:
-        name = "the provider's document" if "well-known" in url else "the provider's list of keys"
+    def _json(self, name: str, url: str, deadline: Deadline, *, max_bytes: int) -> dict[str, Any]:
         with _translated(name):
             answer = self._poster(url).get(seconds=deadline.left(), max_bytes=max_bytes)
         return _object(answer, name)
