@@ -112,7 +112,7 @@ class Rules:
 
 
 def worded(error: InvalidWebhookUrl, *, name: str = "the URL", refused: str = "nothing is fetched from") -> str:
-    """Return the message of an error of another URL than that of a webhook, for example of a recording."""
+    """Return the message of an error of a URL that is not a webhook, such as the URL of a recording."""
     message = error.message.replace("webhooks cannot be sent to", refused)
     return message.replace("the webhook URL", name).replace("a webhook URL", name)
 

@@ -144,7 +144,7 @@ export function query(path, values) {
   return /** @type {P} */ (params.size ? `${path}?${params}` : path);
 }
 
-/** @typedef {{onprogress: (loaded: number) => void, signal: AbortSignal}} SendingOptions */
+/** @import {SendingOptions} from "../store/upload_sending.js" */
 
 /**
  * Append bytes to an upload.

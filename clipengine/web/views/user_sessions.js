@@ -9,11 +9,11 @@ import {t} from "../lib/texts.js";
 import {asyncHandler, toast} from "../lib/toasts.js";
 
 /**
- * Show the sessions of a user, or those of the caller. `onended()` is called after one was ended.
+ * Show the sessions of a user, or those of the caller.
  *
- * @param {{user_id?: string, title: Children, onended?: () => unknown}} options
+ * @param {{user_id?: string, title: Children}} options
  */
-export function showSessions({user_id, title, onended = () => {}}) {
+export function showSessions({user_id, title}) {
   const list = h("ul", {class: "shares", "aria-label": t("Sessions")});
   /** @param {SessionObject} session */
   const row = ({session_id: id, created_at: created, expires_at: expires}) => {
@@ -21,7 +21,6 @@ export function showSessions({user_id, title, onended = () => {}}) {
       await remove(`/v1/sessions/${id}`);
       toast(t("Session ended"), t("Its next request is refused."));
       await load();
-      onended();
     });
     const began = t("Began {time}", {time: formatAge(created)});
     return h(
