@@ -131,6 +131,8 @@ def test_clip_can_be_created_listed_downloaded_and_deleted(
     filters = ["--search", "renam*", "--tag", "red", "--meta", "a=b", "--sort", "-size"]
     assert [each["clip_id"] for each in shown(server.command("clips", "list", *filters, "--json"))] == [clip["clip_id"]]
     assert shown(server.command("clips", "list", "--tag", "blue", "--json")) == []
+    asked = server.command("clips", "rm", "--tag", "red")
+    assert (asked.returncode, "use --yes" in asked.stderr) == (2, True), asked.stderr
     assert shown(server.command("clips", "update", clip["clip_id"], "--tag", "", "--json"))["tags"] == []
     removed = server.command("clips", "rm", clip["clip_id"], "clip_none")
     until(lambda: not kept.exists())
