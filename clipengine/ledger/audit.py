@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ import peewee
 
 from clipengine.errors import StorageError
 from clipengine.ids import new_id
+from clipengine.ledger.audit_counts import AuditCounts, Counted
 from clipengine.ledger.cursors import encode_cursor
 from clipengine.ledger.database.act import Act, Actor
 from clipengine.ledger.database.database import Database, Row, insert_statement
@@ -30,7 +31,6 @@ from clipengine.timecode import now_ms
 
 VIEWING_SECONDS = 600  # without a request, after which a viewing has ended
 _VIEWINGS = 10_000  # that are remembered; older ones would begin again
-MOST_COUNTS: dict[Outcome, int] = {"refused": 20, "done": 100}  # of different callers and objects until the next flush
 _READ_AT_ONCE = 500
 _INSERT = insert_statement(AuditRow)
 
@@ -77,7 +77,7 @@ class Audit:
         self._database = database
         self._clock = clock
         self._lock = threading.Lock()
-        self._counts: Counter[tuple[Outcome, AuditAction, Actor, str | None]] = Counter()
+        self._counts = AuditCounts()
         self._viewings: OrderedDict[tuple[Any, ...], float] = OrderedDict()
         database.on_act(self.record)
 
@@ -112,36 +112,25 @@ class Audit:
     def count(
         self, action: AuditAction, actor: Actor, object_id: str | None = None, *, outcome: Outcome = "done"
     ) -> None:
-        """Count an action until the next flush.
-
-        Too many different ones are counted without actor and object.
-        """
-        key = (outcome, action, actor, object_id)
-        with self._lock:
-            if key not in self._counts and self._different(outcome) >= MOST_COUNTS[outcome]:
-                key = (outcome, action, Actor("unknown"), None)
-            self._counts[key] += 1
-
-    def _different(self, outcome: Outcome) -> int:
-        return sum(each == outcome for each, *_ in self._counts)
+        """Count an action until the next flush, see `AuditCounts`."""
+        self._counts.add(Counted(outcome, action, actor, object_id))
 
     def flush(self) -> int:
         """Write the counts as rows, and return their number. They are kept if that fails."""
-        with self._lock:
-            counts, self._counts = self._counts, Counter()
+        counts = self._counts.take()
         if not counts:
             return 0
         now = now_ms()
         rows = [
-            _row(action, actor, now, object_id=object_id, outcome=outcome, count=count)
-            for (outcome, action, actor, object_id), count in counts.items()
+            _row(each.action, each.actor, now, object_id=each.object_id, outcome=each.outcome, count=count)
+            for each, count in counts.items()
         ]
         try:
             with self._database.transaction(durable=False, ordered=False):
                 self._database.insert_many(_INSERT, rows)
         except BaseException:
-            with self._lock:
-                self._counts.update(counts)
+            for each, count in counts.items():
+                self._counts.add(each, count)
             raise
         return len(rows)
 

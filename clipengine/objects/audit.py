@@ -20,6 +20,7 @@ AuditAction = Literal[
     "delivery.redeliver",
     "key.create",
     "key.revoke",
+    "other",
     "recording.create",
     "recording.delete",
     "recording.download",
@@ -68,7 +69,7 @@ class AuditEntryObject(ApiObject):
     at: Time = ""
     """When it was recorded. Counted actions happened in the minute before."""
     action: AuditAction = "clip.create"
-    """The change, download or disclosure."""
+    """The change, download or disclosure. `other` counts further actions of a caller together."""
     outcome: Outcome = "done"
     """`refused`: the request got 401 or 403."""
     count: int = 1
