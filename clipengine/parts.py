@@ -14,7 +14,7 @@ from clipengine.errors import StartupError
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.recordings import Recordings
 from clipengine.outbound.download import Downloader
-from clipengine.outbound.posts import Poster
+from clipengine.outbound.services import Service
 from clipengine.settings import Encoding, Settings
 from clipengine.stores.base import Store
 from clipengine.webhooks.send import Sender
@@ -170,7 +170,7 @@ def build_transcriptions(
 def build_suggester(settings: Settings) -> Suggester | None:
     """Return the client of the language model, or None if none is configured."""
     suggestions = settings.suggestions
-    return Suggester(suggestions, Poster(suggestions.url, own_port=settings.own_port)) if suggestions.url else None
+    return Suggester(suggestions, Service(suggestions.url, own_port=settings.own_port)) if suggestions.url else None
 
 
 def build_oidc(settings: Settings) -> Provider | None:

@@ -25,7 +25,7 @@ from clipengine.oidc.flow import CALLBACK, Flow
 from clipengine.oidc.id_token import Claims, Expected, Keys, UnknownKey, check
 from clipengine.outbound.address import Rules, parse
 from clipengine.outbound.network import Deadline, OpenNetworks, SenderClosed, trust_store
-from clipengine.outbound.posts import PostAnswer, Poster, PostFailed
+from clipengine.outbound.services import Service, ServiceAnswer, ServiceFailed
 from clipengine.settings_auth import OidcSignIn
 
 SECONDS = 10.0
@@ -182,7 +182,7 @@ class Provider:
             form |= {"client_id": client, **({"client_secret": secret} if secret else {})}
         body = urlencode(form).encode()
         with _translated("the token endpoint"):
-            answer = self._poster(found.token).post(
+            answer = self._service(found.token).post(
                 [body], headers, seconds=deadline.left(), max_bytes=_MAX_TOKEN_BYTES
             )
         if answer.status in (400, 401, 403):
@@ -195,11 +195,11 @@ class Provider:
 
     def _json(self, name: str, url: str, deadline: Deadline, *, max_bytes: int) -> dict[str, Any]:
         with _translated(name):
-            answer = self._poster(url).get(seconds=deadline.left(), max_bytes=max_bytes)
+            answer = self._service(url).get(seconds=deadline.left(), max_bytes=max_bytes)
         return _object(answer, name)
 
-    def _poster(self, url: str) -> Poster:
-        return Poster(url, tls=self._tls, rules=self._rules, networks=self._networks)
+    def _service(self, url: str) -> Service:
+        return Service(url, tls=self._tls, rules=self._rules, networks=self._networks)
 
 
 @contextmanager
@@ -207,7 +207,7 @@ def _translated(name: str) -> Iterator[None]:
     """Translate failures of a request to `name` into ProviderUnavailable."""
     try:
         yield
-    except PostFailed as error:
+    except ServiceFailed as error:
         raise ProviderUnavailable(f"{name}: {error}") from None
     except TimeoutError:
         raise ProviderUnavailable(f"{name}: no answer within {SECONDS:g} s") from None
@@ -215,7 +215,7 @@ def _translated(name: str) -> Iterator[None]:
         raise ProviderUnavailable("the engine stops") from None
 
 
-def _object(answer: PostAnswer, name: str) -> dict[str, Any]:
+def _object(answer: ServiceAnswer, name: str) -> dict[str, Any]:
     """Return the JSON object of an answer. Raises ProviderUnavailable and TokenInvalid."""
     if answer.status != 200:
         raise ProviderUnavailable(f"{name}: the answer has status {answer.status}")

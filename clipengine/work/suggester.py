@@ -16,7 +16,7 @@ from clipengine.clips.suggested import MAX_SECONDS, MAX_TITLE_CHARACTERS, MIN_SE
 from clipengine.clips.texts.cues import clean_line
 from clipengine.errors import Busy, SuggestionsUnavailable
 from clipengine.outbound.network import SenderClosed
-from clipengine.outbound.posts import Poster, PostFailed
+from clipengine.outbound.services import Service, ServiceFailed
 from clipengine.settings import Suggestions
 
 _WINDOW_CHARACTERS = 24_000  # of one request: about 25 minutes of speech, and 6,000 tokens
@@ -61,9 +61,9 @@ class _Moments(BaseModel):
 class Suggester:
     """Asks the server of the settings. Thread-safe."""
 
-    def __init__(self, settings: Suggestions, poster: Poster) -> None:
+    def __init__(self, settings: Suggestions, service: Service) -> None:
         self._settings = settings
-        self._poster = poster
+        self._service = service
         self._asking = threading.Semaphore(_AT_ONCE)
         self._lock = threading.Lock()
         self._kept: OrderedDict[bytes, tuple[Choice, ...]] = OrderedDict()
@@ -88,7 +88,7 @@ class Suggester:
 
     def close(self) -> None:
         """End all requests."""
-        self._poster.close()
+        self._service.close()
 
     @contextmanager
     def _one_of_few(self) -> Iterator[None]:
@@ -125,12 +125,12 @@ class Suggester:
         }
         headers = {"Content-Type": "application/json", **self._settings.key_header}
         try:
-            answer = self._poster.post(
+            answer = self._service.post(
                 [json.dumps(request).encode()], headers, seconds=seconds, max_bytes=_MAX_ANSWER_BYTES
             )
         except SenderClosed:
             raise Busy("The server is stopping", retry_after=5) from None
-        except PostFailed as error:
+        except ServiceFailed as error:
             raise SuggestionsUnavailable(f"the server of the model: {error}") from error
         if answer.status != 200:
             said = answer.error_text(without=self._settings.api_key.get_secret_value())

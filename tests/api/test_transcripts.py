@@ -15,7 +15,7 @@ from clipengine.client import ApiError, Client
 from clipengine.clips.texts.cues import MAX_CUES, Cue
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES
 from clipengine.objects.transcript import SearchHitObject, TranscriptObject
-from clipengine.outbound.posts import Poster
+from clipengine.outbound.services import Service
 from clipengine.recordings.facts import ChapterFacts
 from clipengine.recordings.recording import Recording
 from clipengine.settings import Suggestions
@@ -308,7 +308,7 @@ class TestSuggestedMoments:
         content = json.dumps({"moments": moments})
         with Receiver() as receiver:
             receiver.script(Answer(body=json.dumps({"choices": [{"message": {"content": content}}]}).encode()))
-            with closing(Suggester(Suggestions(url=receiver.url), Poster(receiver.url))) as engine.suggester:
+            with closing(Suggester(Suggestions(url=receiver.url), Service(receiver.url))) as engine.suggester:
                 found = http.get(path).json()["data"]
                 receiver.script(Answer(500))
                 failed = http.get(f"{path}&limit=1")

@@ -12,7 +12,7 @@ import pytest
 
 from clipengine.clips.suggested import MAX_TITLE_CHARACTERS, Choice
 from clipengine.errors import Busy, SuggestionsUnavailable
-from clipengine.outbound.posts import Poster
+from clipengine.outbound.services import Service
 from clipengine.settings import Suggestions
 from clipengine.work.suggester import Suggester
 from tests.support.receiver import Answer, Receiver, Request, redirect
@@ -29,7 +29,7 @@ def receiver() -> Iterator[Receiver]:
 
 def suggester_of(receiver: Receiver, **settings: Any) -> Suggester:
     url = f"http://{receiver.host}:{receiver.port}/v1/chat/completions"
-    return Suggester(Suggestions(url=url, api_key=KEY, **settings), Poster(url))
+    return Suggester(Suggestions(url=url, api_key=KEY, **settings), Service(url))
 
 
 def chat(*moments: dict[str, Any]) -> Answer:

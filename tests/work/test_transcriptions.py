@@ -17,7 +17,7 @@ from clipengine.clips.transcription import Transcription
 from clipengine.errors import ClipEngineError, Timeout
 from clipengine.ledger.ledger import Ledger
 from clipengine.objects.transcript import TranscriptionObject
-from clipengine.outbound.posts import Poster
+from clipengine.outbound.services import Service
 from clipengine.recordings.recording import Recording
 from clipengine.settings import Encoding, Settings
 from clipengine.settings import Transcription as TranscriptionSettings
@@ -51,7 +51,7 @@ class Bench:
         self.stopping = threading.Event()
         self.store = FolderStore(self.folder)
         settings = TranscriptionSettings(url=self.server.url, **self.settings)
-        source = ServerTranscriber(settings, Poster(self.server.url))
+        source = ServerTranscriber(settings, Service(self.server.url))
         self.context = JobContext(self.ledger, self.owner, self.stopping)
         self.jobs = TranscriptionJobs(
             self.context, self.store, self.pool, {"url": source}, encoding=Encoding(), may_run=lambda: self.may_run

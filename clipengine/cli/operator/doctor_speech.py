@@ -11,7 +11,7 @@ from pathlib import Path
 from clipengine.cli.operator.doctor_finding import Finding, ok
 from clipengine.clips.transcription import SAMPLE_RATE
 from clipengine.errors import TranscriberFailed, TranscriberUnavailable
-from clipengine.outbound.posts import Poster, PostFailed
+from clipengine.outbound.services import Service, ServiceFailed
 from clipengine.settings import Settings
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.transcribers.local_model import LocalTranscriber, model_files
@@ -50,12 +50,12 @@ def _model(settings: Settings, folder: Path) -> Finding:
 
 def _server(settings: Settings, name: str, url: str) -> Finding:
     """Open a connection. Nothing is sent."""
-    poster = Poster(url, own_port=settings.own_port)
+    service = Service(url, own_port=settings.own_port)
     try:
-        poster.reach(seconds=_TIMEOUT_SECONDS)
-    except PostFailed as error:
+        service.reach(seconds=_TIMEOUT_SECONDS)
+    except ServiceFailed as error:
         remedy = f"Check {name}, and that the server runs."
         return Finding(name, "warning", f"the server does not answer: {error}", remedy)
     finally:
-        poster.close()
+        service.close()
     return ok(name, "the server can be reached")

@@ -15,7 +15,7 @@ from clipengine.clips.transcription import SAMPLE_RATE
 from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import InvalidTranscript, TranscriberFailed, TranscriberUnavailable
 from clipengine.outbound.network import SenderClosed
-from clipengine.outbound.posts import PostAnswer, Poster, PostFailed
+from clipengine.outbound.services import Service, ServiceAnswer, ServiceFailed
 from clipengine.settings import Transcription
 from clipengine.work.retry import Stopping
 from clipengine.work.transcribers.transcriber import Report, length_of, whisper_language
@@ -33,17 +33,17 @@ _HINTS = {
 class ServerTranscriber:
     """Sends each passage as a WAV file, and asks for `verbose_json` with the times of words."""
 
-    def __init__(self, settings: Transcription, poster: Poster, *, read: ReadDocument = read_here) -> None:
+    def __init__(self, settings: Transcription, service: Service, *, read: ReadDocument = read_here) -> None:
         self._read = read
         self._settings = settings
-        self._poster = poster
+        self._service = service
 
     def transcribe(self, samples: array.array[int], *, language: str | None, report: Report) -> Spoken:
         boundary, purpose = secrets.token_hex(16), secrets.token_hex(8)
         body = list(_multipart(boundary, self._fields(language), _wav(samples)))
-        with _Reporting(report, lambda: self._poster.abort(purpose)) as reporting:
+        with _Reporting(report, lambda: self._service.abort(purpose)) as reporting:
             try:
-                answer = self._poster.post(
+                answer = self._service.post(
                     body,
                     {"Content-Type": f"multipart/form-data; boundary={boundary}", **self._settings.key_header},
                     seconds=self._settings.timeout_seconds,
@@ -52,16 +52,16 @@ class ServerTranscriber:
                 )
             except SenderClosed:
                 raise Stopping from None
-            except PostFailed as error:
+            except ServiceFailed as error:
                 reporting.raise_if_ended()
                 kind = TranscriberUnavailable if error.transient else TranscriberFailed
                 raise kind(f"the transcription server: {error}") from error
         return self._parsed(answer, length_of(samples))
 
     def close(self) -> None:
-        self._poster.close()
+        self._service.close()
 
-    def _parsed(self, answer: PostAnswer, seconds: float) -> Spoken:
+    def _parsed(self, answer: ServiceAnswer, seconds: float) -> Spoken:
         if answer.status != 200:
             said = answer.error_text(without=self._settings.api_key.get_secret_value())
             fault = f"the transcription server responded with status {answer.status}{said and f': {said}'}"

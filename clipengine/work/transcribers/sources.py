@@ -8,7 +8,7 @@ from functools import partial
 from clipengine.clips.transcription import Transcriber
 from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import TranscriberFailed
-from clipengine.outbound.posts import Poster
+from clipengine.outbound.services import Service
 from clipengine.settings import Settings
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.transcribers.local_model import LocalTranscriber, model_files
@@ -30,7 +30,7 @@ def speech_sources(
                 settings.encoding, transcription, partial(pool.take, "transcriber"), read=read
             )
         else:
-            found[name] = ServerTranscriber(transcription, Poster(transcription.url, own_port=own_port), read=read)
+            found[name] = ServerTranscriber(transcription, Service(transcription.url, own_port=own_port), read=read)
     return found
 
 

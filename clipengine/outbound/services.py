@@ -27,7 +27,7 @@ _STALL_SECONDS = 60.0  # in the body of the answer, without the least throughput
 _READ_BYTES, _SAID_CHARACTERS = 4096, 200  # of an answer that reports an error
 
 
-class PostFailed(Exception):
+class ServiceFailed(Exception):
     """The request has no answer. `transient`: another attempt may have one. The text has no path, query or header."""
 
     def __init__(self, reason: str, *, transient: bool) -> None:
@@ -36,7 +36,7 @@ class PostFailed(Exception):
 
 
 @dataclass(frozen=True)
-class PostAnswer:
+class ServiceAnswer:
     status: int
     body: bytes
 
@@ -54,9 +54,10 @@ class PostAnswer:
         return text if len(text) <= _SAID_CHARACTERS else f"{text[:_SAID_CHARACTERS]}…"
 
 
-class Poster:
-    """Thread-safe. `tls` replaces the trust store, `networks` counts the requests together with others.
+class Service:
+    """The service at one URL. Thread-safe.
 
+    `tls` replaces the trust store, `networks` counts the requests together with others.
     With `rules`, the URL is not one of the settings, and they decide which addresses are allowed.
     """
 
@@ -77,20 +78,20 @@ class Poster:
 
     def post(
         self, body: Sequence[bytes], headers: Mapping[str, str], *, seconds: float, max_bytes: int, purpose: str = ""
-    ) -> PostAnswer:
+    ) -> ServiceAnswer:
         """Send the parts of the body and return the answer. `purpose` names the request for `abort`.
 
-        Raises PostFailed, and SenderClosed after `close`.
+        Raises ServiceFailed, and SenderClosed after `close`.
         """
         fields = {"Content-Length": str(sum(map(len, body))), **headers}
         return self._send("POST", body, fields, seconds, max_bytes, purpose)
 
-    def get(self, *, seconds: float, max_bytes: int) -> PostAnswer:
+    def get(self, *, seconds: float, max_bytes: int) -> ServiceAnswer:
         """Request the URL and return the answer. Raises the errors of `post`."""
         return self._send("GET", (), {}, seconds, max_bytes)
 
     def reach(self, *, seconds: float) -> None:
-        """Open and close a connection. Raises PostFailed."""
+        """Open and close a connection. Raises ServiceFailed."""
         with self._connecting(seconds) as (target, network, _):
             reach(network, target.url, self._tls)
 
@@ -98,28 +99,28 @@ class Poster:
     def _connecting(
         self, seconds: float, purpose: str = ""
     ) -> Iterator[tuple[Target, httpcore.NetworkBackend, Deadline]]:
-        """Yield the target of the URL, the network for it, and the deadline. Raises PostFailed and SenderClosed."""
+        """Yield the target of the URL, the network for it, and the deadline. Raises ServiceFailed and SenderClosed."""
         deadline = Deadline(seconds)
         try:
             target = resolve(self._url, rules=self._rules, trusted=self._trusted, timeout=deadline.left())
             with self._networks.open(target.addresses, deadline, purpose=purpose) as network:
                 yield target, network, deadline
-        except PostFailed:
+        except ServiceFailed:
             raise
         except InvalidWebhookUrl as error:
             reason = worded(error, name="it", refused="requests cannot be sent to")
-            raise PostFailed(f"the URL is refused: {reason}", transient=False) from None
+            raise ServiceFailed(f"the URL is refused: {reason}", transient=False) from None
         except NameUnresolved:
-            raise PostFailed("the name of its host does not resolve", transient=True) from None
+            raise ServiceFailed("the name of its host does not resolve", transient=True) from None
         except (OSError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.NetworkError) as error:
             if self._networks.closed:
                 raise SenderClosed from error
             if isinstance(error, TimeoutError | httpcore.TimeoutException):
-                raise PostFailed(f"no answer within {seconds:g} s", transient=True) from error
-            raise PostFailed(described(error) or type(error).__name__, transient=True) from error
+                raise ServiceFailed(f"no answer within {seconds:g} s", transient=True) from error
+            raise ServiceFailed(described(error) or type(error).__name__, transient=True) from error
 
     def abort(self, purpose: str) -> None:
-        """End the requests for `purpose`; they raise PostFailed."""
+        """End the requests for `purpose`; they raise ServiceFailed."""
         self._networks.abort(purpose)
 
     def close(self) -> None:
@@ -134,7 +135,7 @@ class Poster:
         seconds: float,
         max_bytes: int,
         purpose: str = "",
-    ) -> PostAnswer:
+    ) -> ServiceAnswer:
         end = time.monotonic() + seconds
         with self._connecting(seconds, purpose) as (target, network, deadline):
             url = target.url
@@ -143,7 +144,7 @@ class Poster:
             try:
                 response = connection.handle_request(_request(method, target, body, headers))
                 deadline.begin_body(max(0.0, end - time.monotonic()), stall_seconds=_STALL_SECONDS)
-                return PostAnswer(response.status, _read(response.iter_stream(), max_bytes))
+                return ServiceAnswer(response.status, _read(response.iter_stream(), max_bytes))
             finally:
                 connection.close()
 
@@ -171,5 +172,5 @@ def _read(chunks: Iterator[bytes], max_bytes: int) -> bytes:
     for chunk in chunks:
         found += chunk
         if len(found) > max_bytes:
-            raise PostFailed(f"the answer is longer than {max_bytes} bytes", transient=False)
+            raise ServiceFailed(f"the answer is longer than {max_bytes} bytes", transient=False)
     return bytes(found)
