@@ -308,8 +308,7 @@ class Clips:
 
     def has_of_others(self, recording_id: str, created_by: str) -> bool:
         """Return True if another principal has created a clip of the recording."""
-        others = ClipRow.created_by.is_null() | (ClipRow.created_by != created_by)
-        query = ClipRow.select(ClipRow.clip_id).where(ClipRow.recording_id == recording_id, others)
+        query = ClipRow.select(ClipRow.clip_id).where(ClipRow.recording_id == recording_id, is_of_another(created_by))
         return self._database.row(query.limit(1)) is not None
 
     def summaries(self, wanted: ClipFilter) -> Page[ClipSummary]:
@@ -631,6 +630,11 @@ def _filtered(query: Any, wanted: ClipFilter) -> Any:
         if value is not None:
             query = query.where((column if indexed else column.concat("")) == value)
     return query
+
+
+def is_of_another(created_by: Any) -> Any:
+    """Return the condition that another principal has created a clip."""
+    return ClipRow.created_by.is_null() | (ClipRow.created_by != created_by)
 
 
 def _of_part(recording_id: str) -> Any:

@@ -13,14 +13,14 @@ from typing import Any
 
 import peewee
 
-from clipengine.errors import RecordingBusy, RecordingNotFound
-from clipengine.ledger.clips import Clips
+from clipengine.errors import RecordingBusy
+from clipengine.ledger.clips import Clips, is_of_another
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import ClipRow, RecordingRow
 from clipengine.ledger.events import Events
 from clipengine.ledger.recordings import Recordings
 from clipengine.ledger.removals import Removals
-from clipengine.recordings.discovery import is_upload
+from clipengine.recordings.discovery import id_of_upload
 from clipengine.timecode import now_ms
 
 _BATCH = 100
@@ -56,19 +56,31 @@ class Expiry:
         """Delete expired recordings with their ended clips, and return their number.
 
         Complete recordings without `expires_at` expire `keep_ms` after their completion, or never if it is None. The
-        object is deleted if it was uploaded through the API; otherwise it belongs to the program that stored it.
+        object is deleted if it was uploaded through the API and no other recording needs it; otherwise it belongs to
+        the program that stored it. An `expires_at` of a principal that deletes only its own objects has no effect while
+        the recording has clips of others, and deletes only an object that was uploaded as this recording.
         """
         now, expired = now_ms(), 0
         with self._database.session():
             for row in [row for due in _due_recordings(now, keep_ms) for row in self._database.rows(due)]:
-                with suppress(RecordingBusy, RecordingNotFound), self._database.transaction(ordered=False):
-                    recording = self._recordings.delete(row["recording_id"])
-                    if recording.expires_at != row["expires_at"]:
-                        raise RecordingBusy("its expiry was changed meanwhile")
-                    if is_upload(recording.bucket_path):
-                        self._removals.add(recording.bucket_path)
-                    expired += 1
+                with suppress(RecordingBusy), self._database.transaction(ordered=False):
+                    expired += self._expire(row["recording_id"], row["expires_at"])
         return expired
+
+    def _expire(self, id: str, expires_at: int | None) -> bool:
+        """Delete a recording that is due. Return False if that has changed."""
+        row = self._database.by_key(RecordingRow, id, lock=True)  # no clip of it is created meanwhile
+        if row is None or row["expires_at"] != expires_at:
+            return False
+        owner = row["expires_by"] if expires_at is not None else None
+        if owner is not None and self._clips.has_of_others(id, owner):
+            return False
+        recording = self._recordings.delete(id)
+        uploaded = id_of_upload(recording.bucket_path)
+        is_own = uploaded == id or (uploaded is not None and owner is None)
+        if is_own and not self._recordings.is_used(recording):
+            self._removals.add(recording.bucket_path)
+        return True
 
 
 def _due_recordings(now: int, keep_ms: int | None) -> Iterator[Any]:
@@ -76,8 +88,12 @@ def _due_recordings(now: int, keep_ms: int | None) -> Iterator[Any]:
     active = ClipRow.select(ClipRow.clip_id).where(
         ClipRow.recording_id == RecordingRow.recording_id, ClipRow.status == "processing"
     )
+    of_others = ClipRow.select(ClipRow.clip_id).where(
+        ClipRow.recording_id == RecordingRow.recording_id, is_of_another(RecordingRow.expires_by)
+    )
+    may_expire = RecordingRow.expires_by.is_null() | ~peewee.fn.EXISTS(of_others)
     idle = RecordingRow.select(RecordingRow.recording_id, RecordingRow.expires_at).where(~peewee.fn.EXISTS(active))
-    yield idle.where(RecordingRow.expires_at <= now).order_by(RecordingRow.expires_at).limit(_BATCH)
+    yield idle.where(RecordingRow.expires_at <= now, may_expire).order_by(RecordingRow.expires_at).limit(_BATCH)
     if keep_ms is not None:
         old = (RecordingRow.state == "complete", RecordingRow.completed_at <= now - keep_ms)
         kept = idle.where(RecordingRow.expires_at.is_null(), *old)

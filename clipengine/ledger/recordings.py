@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import PurePosixPath
 from typing import Any
 
 import peewee
@@ -480,6 +481,31 @@ class Recordings:
             self._database.change(RecordingRow.delete().where(RecordingRow.recording_id == id))
             self._database.record_change("recording", id)
         return recording
+
+    def is_used(self, deleted: Recording) -> bool:
+        """Return True if another recording needs the object of a deleted one. Call it in the same transaction.
+
+        A failed recording needs no object, and one whose file was replaced does not need the new file.
+        """
+        path = deleted.bucket_path
+        self._database.turn(f"object {path}")  # no recording of it is registered meanwhile
+        of_path = RecordingRow.select(RecordingRow.recording_id).where(_is_of(path), RecordingRow.state != "failed")
+        if not is_playlist(path):
+            same = (RecordingRow.etag == deleted.etag) | RecordingRow.live
+            of_path = of_path.where(same | (RecordingRow.created_at >= deleted.created_at))
+        return self._database.row(of_path.limit(1)) is not None or self._is_in_folder(path)
+
+    def _is_in_folder(self, path: str) -> bool:
+        """Return True if an object has a name of the files of a folder's recording."""
+        above = ["/", *(f"{each}/" for each in PurePosixPath(path).parents)]
+        of_folders = RecordingRow.select(RecordingRow.folder).where(
+            RecordingRow.bucket_path.in_(above), RecordingRow.folder.is_null(False), RecordingRow.state != "failed"
+        )
+        # Without the days, so that recordings of the same camera have one pattern.
+        sources = {
+            replace(FolderSource.from_object(row["folder"]), day=None) for row in self._database.rows(of_folders)
+        }
+        return any(each.name_pattern().match(path.removeprefix(each.folder)) is not None for each in sources)
 
     def release_orphans(
         self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple, died: Living = tuple

@@ -14,7 +14,7 @@ import pytest
 from clipengine.api.http import body_pipe
 from clipengine.api.routes import uploads
 from clipengine.ledger.recordings import RecordingFilter
-from clipengine.recordings.recording import Recording
+from clipengine.recordings.recording import Recording, RecordingSpec
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.events import recorded
 from tests.support.raw_requests import answer_to, head
@@ -225,6 +225,20 @@ class TestListAndDelete:
         assert http.delete(f"{path}?object=true").status_code == 204
         assert engine.ledger.removals.due() == [recording.bucket_path]
         assert engine.calls == [("removals", "due")]
+
+    def test_object_is_kept_while_another_recording_needs_it(
+        self, http: httpx.Client, engine: RecordedEngine, recording: Recording
+    ) -> None:
+        register = engine.ledger.recordings.register
+        newer, _ = register(recording.bucket_path, etag="of the next version", size=1)
+        low, _ = register("relay/talk.m3u8", RecordingSpec(variant={"name": "low"}), etag="e", size=1)
+        high, _ = register("relay/talk.m3u8", RecordingSpec(variant={"name": "high"}), etag="e", size=1)
+        removed = []
+        for each in (recording, newer, low, high):
+            assert http.delete(f"/v1/recordings/{each.recording_id}?object=true").status_code == 204
+            removed.append({*engine.ledger.removals.due()})
+        both = {recording.bucket_path, "relay/talk.m3u8"}
+        assert removed == [set(), {recording.bucket_path}, {recording.bucket_path}, both]
 
 
 class TestUpload:

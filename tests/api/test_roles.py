@@ -17,6 +17,8 @@ from clipengine.api.http.operation import Operation, Resource
 from clipengine.client import Client
 from clipengine.clips.clip import Clip
 from clipengine.clips.texts.cues import Cue
+from clipengine.errors import ClipNotFound
+from clipengine.ids import new_id
 from clipengine.ledger.principals import Principal
 from clipengine.ledger.users import User
 from clipengine.mcp.http import McpEndpoint
@@ -30,6 +32,7 @@ SCOPES = {"viewer": {"read"}, "editor": {"read", "write"}, "operator": {"read", 
 # DELETE routes that are no deletion of an object that another may have made.
 NO_DELETION = {"/v1/uploads/{upload_id}", "/v1/recordings/{recording_id}/clips", "/v1/rules/{rule_id}/backfill"}
 LATER = "2050-01-01T00:00:00.000Z"
+DUE_FIRST = "2049-01-01T00:00:00.000Z"  # before what other tests leave
 
 
 @pytest.fixture(scope="module")
@@ -121,9 +124,9 @@ class Made(NamedTuple):
 NUMBERS = count()
 
 
-def make(engine: RecordedEngine, created_by: str | None) -> Made:
+def make(engine: RecordedEngine, created_by: str | None, key: str | None = None) -> Made:
     """Make a recording with a clip and a transcript."""
-    key = f"relay/recordings/roles/{next(NUMBERS)}.mp4"
+    key = key or f"relay/recordings/roles/{next(NUMBERS)}.mp4"
     engine.put(key, b"media")
     recording = engine.make_recording(key)
     own = f"UPDATE recordings SET created_by = ? WHERE recording_id = '{recording.recording_id}'"
@@ -196,6 +199,41 @@ def test_own_recording_with_a_clip_of_another_is_not_deleted(engine: RecordedEng
     answer = editor.http.delete(f"/v1/recordings/{made.recording.recording_id}")
     assert (answer.status_code, answer.json()["title"]) == (403, "Forbidden")
     assert engine.ledger.recordings.get(made.recording.recording_id)
+
+
+@pytest.mark.parametrize("role", ["editor", "operator"])
+def test_expiry_of_an_editor_waits_while_others_have_clips_of_the_recording(
+    engine: RecordedEngine, people: dict[str, Person], role: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others may cut from it after the editor has set its expiry. That of an operator takes all clips along."""
+    made = make(engine, people["editor"].user.user_id)
+    id = made.recording.recording_id
+    assert people[role].http.patch(f"/v1/recordings/{id}", json={"expires_at": DUE_FIRST}).status_code == 200
+    theirs = engine.finish(engine.make_clip(made.recording, created_by=people["other"].user.user_id))
+    monkeypatch.setattr("clipengine.ledger.expiry.now_ms", lambda: engine.ledger.recordings.get(id).expires_at)
+    if role == "editor":
+        assert engine.ledger.expiry.run_recordings(keep_ms=None) == 0
+        assert engine.ledger.clips.get(theirs.clip_id)
+        assert people["other"].http.delete(f"/v1/clips/{theirs.clip_id}").status_code == 204
+    assert engine.ledger.expiry.run_recordings(keep_ms=None) == 1
+    for clip in (made.clip, theirs):
+        with pytest.raises(ClipNotFound):
+            engine.ledger.clips.get(clip.clip_id)
+
+
+@pytest.mark.parametrize("role", ["editor", "operator"])
+def test_expiry_of_an_editor_keeps_a_file_that_was_only_registered(
+    engine: RecordedEngine, people: dict[str, Person], role: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http, owner = people[role].http, people["other"].user.user_id
+    uploaded = make(engine, owner, f"recordings/{new_id('rec')}/talk.mp4").recording
+    people["other"].http.delete(f"/v1/recordings/{uploaded.recording_id}")
+    body = {"bucket_path": uploaded.bucket_path}
+    id = http.post("/v1/recordings", json=body).json()["recording_id"]
+    http.patch(f"/v1/recordings/{id}", json={"expires_at": DUE_FIRST})
+    monkeypatch.setattr("clipengine.ledger.expiry.now_ms", lambda: engine.ledger.recordings.get(id).expires_at)
+    assert engine.ledger.expiry.run_recordings(keep_ms=None) == 1
+    assert (uploaded.bucket_path in engine.ledger.removals.due(1000)) is (role == "operator")
 
 
 def test_deletion_by_ids_is_refused_as_a_whole_and_one_by_filter_leaves_others_out(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -17,7 +18,8 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.objects.clip import ClipObject
 from clipengine.recordings.facts import SourceFacts
-from clipengine.recordings.recording import Recording
+from clipengine.recordings.file_name_pattern import FolderSource
+from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.timecode import now_ms
 
 Queue = Callable[..., Clip]
@@ -165,3 +167,51 @@ def test_object_of_an_uploaded_recording_is_deleted_on_expiry(ledger: Ledger) ->
     ledger.recordings.update(recording_id, {"expires_at": 1}, {})
     assert ledger.expiry.run_recordings(keep_ms=None) == 1
     assert ledger.removals.due() == [key]
+
+
+def test_many_recordings_that_wait_do_not_hold_up_the_expiry_of_others(
+    ledger: Ledger, queue: Queue, recording: Recording, result: ClipResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clipengine.ledger.expiry._BATCH", 1)
+    complete(ledger, queue(), result)
+    ledger.recordings.update(recording.recording_id, {"expires_at": 1, "expires_by": "user_1"}, {})
+    due, _ = ledger.recordings.register("due.mp4", etag="e", size=1)
+    ledger.recordings.update(due.recording_id, {"expires_at": 2}, {})
+    assert ledger.expiry.run_recordings(keep_ms=None) == 1
+    assert [each.recording_id for each in ledger.recordings.list(RecordingFilter(limit=9)).data] == [
+        recording.recording_id
+    ]
+
+
+def _failed_upload(ledger: Ledger) -> Recording:
+    """Return a failed recording that was uploaded and is due."""
+    recording_id = new_id("rec")
+    ledger.recordings.register(upload_key(recording_id, "talk.mp4"), etag="e", size=1, recording_id=recording_id)
+    probe = ledger.recordings.claim_probe("me")
+    assert probe is not None
+    assert ledger.recordings.probe_failed(probe, EncoderFailed("no"))
+    return ledger.recordings.update(recording_id, {"expires_at": 1}, {})
+
+
+@pytest.mark.parametrize("etag", ["e", "e of the next version"])
+def test_object_of_a_failed_upload_is_kept_if_it_was_registered_again(ledger: Ledger, etag: str) -> None:
+    failed = _failed_upload(ledger)
+    again, is_new = ledger.recordings.register(failed.bucket_path, etag=etag, size=1)
+    assert is_new
+    assert ledger.expiry.run_recordings(keep_ms=None) == 1
+    assert ledger.removals.due() == []
+    ledger.recordings.update(again.recording_id, {"expires_at": 1}, {})
+    assert ledger.expiry.run_recordings(keep_ms=None) == 1
+    assert ledger.removals.due() == [failed.bucket_path]
+
+
+def test_object_of_a_failed_upload_is_kept_for_the_recording_of_a_folder(ledger: Ledger) -> None:
+    failed = _failed_upload(ledger)
+    of_other_names = FolderSource("recordings/", "{camera}/%Y%m%d%H%M%S.mp4", camera="a", day="2025-04-05")
+    ledger.recordings.register_folder(of_other_names, RecordingSpec())
+    folder, _ = ledger.recordings.register_folder(FolderSource("", "recordings/{camera}/*-{n}.mp4"), RecordingSpec())
+    assert not ledger.recordings.is_used(failed)
+    named = failed.bucket_path.replace("talk.mp4", "talk-1.mp4")
+    assert ledger.recordings.is_used(replace(failed, bucket_path=named))
+    ledger.recordings.delete(folder.recording_id)
+    assert not ledger.recordings.is_used(replace(failed, bucket_path=named))

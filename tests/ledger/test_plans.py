@@ -225,9 +225,13 @@ def test_queries_of_a_delivery_use_indexes(ledger: Ledger, plans: Plans, queue: 
 
 def test_queries_of_expiry_use_indexes(ledger: Ledger, plans: Plans) -> None:
     assert ledger.expiry.run(keep_ms=1) == 0
+    assert ledger.expiry.run_recordings(keep_ms=None) == 0
+    upload, _ = ledger.recordings.register("recordings/rec_1/a.mp4", etag="e", size=1)
+    assert ledger.recordings.is_used(upload)
     found = plans()
     _check(found)
     used = [step for steps in found.values() for step in steps]
+    assert any("recordings_expires" in step for step in used)
     assert any("clips_expires" in step for step in used)
     assert any("clips_completed" in step for step in used)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from clipengine.api.http.access import Object, require
+from clipengine.api.http.access import Object, may, require
 from clipengine.api.http.long_poll import answer_when_ended
 from clipengine.api.http.operation import (
     NOTHING,
@@ -223,12 +223,15 @@ def list_pieces(call: Call[ListPieces, NoBody]) -> Response:
 
 
 def update_recording(call: Call[NoQuery, UpdateRecording]) -> Response:
-    recordings, body, id = call.ledger.recordings, call.body, call.path("recording_id")
-    if body.expires_at is not None:  # which deletes the recording and its clips later
+    recordings, id = call.ledger.recordings, call.path("recording_id")
+    values, expires_at = call.body.columns(), call.body.expires_at
+    if expires_at is not None:  # which deletes the recording and its clips later
         of = partial(owners.of_recording, call.ledger, {"recording_id": id})
         require(call.caller, "delete", Object("recordings", id, of))
-    check_expiry(body.expires_at)
-    changed = recordings.update(id, body.columns(), body.metadata or {})
+        deletes_all = may(call.caller, "delete", Object("recordings", id))
+        values["expires_by"] = None if deletes_all else call.caller.id
+    check_expiry(expires_at)
+    changed = recordings.update(id, values, call.body.metadata or {})
     return json_response(_counted(call, [changed])[0].to_object())
 
 
@@ -242,9 +245,10 @@ def delete_recording(call: Call[DeleteRecording, NoBody]) -> Response:
         if not recording.etag:  # it is being fetched; its object may be stored at this moment
             call.ledger.removals.add(recording.bucket_path, looks=2)
         elif call.query.object == "true":
+            keys = {each.key for each in pieces.ranges()} if pieces else set()
             if recording.folder is None:
-                call.ledger.removals.add(recording.bucket_path)
-            call.ledger.removals.add_all({each.key for each in pieces.ranges()} if pieces else ())
+                keys = set() if call.ledger.recordings.is_used(recording) else {recording.bucket_path, *keys}
+            call.ledger.removals.add_all(keys)
     return Response(status_code=204)
 
 

@@ -811,6 +811,11 @@ def migration_64(database: Database) -> None:
     database.run("CREATE INDEX spent_flows_expires ON spent_flows (expires_at)")
 
 
+def migration_65(database: Database) -> None:
+    """Add the principal whose own recording expires, if it must not delete objects of others."""
+    database.run("ALTER TABLE recordings ADD COLUMN expires_by TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -873,6 +878,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_62,
     migration_63,
     migration_64,
+    migration_65,
 )
 
 

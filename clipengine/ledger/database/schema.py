@@ -99,6 +99,7 @@ class RecordingRow(Model):
     tags = JsonText(default=list)
     duration_seconds = DoubleField(default=0)  # 0 until it is probed
     expires_at = BigIntegerField(null=True)
+    expires_by = TextField(null=True)  # who has set it, if that principal deletes only its own objects
     fetched_bytes = BigIntegerField(null=True)  # so far, from a URL; null if it was in the store already
     source_id = TextField(null=True)  # of the event that announced its URL, so that a repeated one is known
     digest = TextField(null=True)  # of its content; null in S3, and if an older engine has probed it

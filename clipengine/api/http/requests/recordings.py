@@ -78,7 +78,7 @@ class UpdateRecording(Changes):
     expires_at: WrittenMoment | None = Field(
         default=None,
         description="When the recording and its finished clips are removed from the ledger, and its object from the "
-        "store if it was uploaded; null for never.",
+        "store if it was uploaded; null for never. If an editor has set it, it waits for clips of others.",
     )
 
     def columns(self) -> dict[str, Any]:
@@ -215,7 +215,8 @@ class UploadRecording(Query):
 
 class DeleteRecording(Query):
     object: Literal["true", "false"] = Field(
-        default="false", description="`true` also deletes the object from the store."
+        default="false",
+        description="`true` also deletes the object from the store, unless another recording needs it.",
     )
     pieces: Literal["true", "false"] = Field(
         default="false", description="`true` and `object=true` also delete its segments."
