@@ -18,6 +18,7 @@ from clipengine.ledger.database.act import Actor
 from clipengine.objects.audit import AuditAction
 from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
+from tests.support.batches import run_batches
 
 # Recorded by what is no operation of the API.
 ELSEWHERE = {"other", "session.begin", "share.view", "share.download", "secrets.reset"}
@@ -115,6 +116,41 @@ def test_change_is_recorded_with_who_what_where_and_which_object(
         ("recording.create", uploaded, None),
         ("segments.update", parent, None),
     ]
+
+
+def test_deletion_of_nothing_adds_no_row(
+    engine: RecordedEngine, http: httpx.Client, recording: Recording, log: Log
+) -> None:
+    unknown = {"clip_ids": ["clip_x", "clip_y"]}
+    for headers in ({}, {"Idempotency-Key": "unknown"}):
+        assert http.post("/v1/clips/delete", json=unknown, headers=headers).json()["deleted"] == []
+    assert log.actions() == []
+    parent = recording.recording_id
+    path, body = "/v1/clips/delete", {"filter": {"recording_id": parent, "label": "none"}}
+    selection = http.post(path, json={**body, "dry_run": True}).json()["selection"]
+    made = [http.post(path, json={**body, "selection": selection})]
+    path, query = f"/v1/recordings/{parent}/clips", {"label": "none"}
+    selection = http.delete(path, params={**query, "dry_run": "true"}).json()["selection"]
+    made.append(http.delete(path, params={**query, "selection": selection}))
+    one, two = (each.json()["batch_id"] for each in made)
+    assert log.actions() == [("clip.delete", one, None), ("clip.delete", two, parent)]
+    run_batches(engine)
+    assert log.new() == []
+
+
+def test_batch_adds_a_row_and_one_for_each_clip_that_it_deletes(
+    engine: RecordedEngine, http: httpx.Client, recording: Recording, log: Log
+) -> None:
+    clips = [engine.finish(engine.make_clip(recording, "batch")) for _ in range(3)]
+    body: dict[str, Any] = {"filter": {"label": "batch"}}
+    tried = http.post("/v1/clips/delete", json={**body, "dry_run": True}).json()
+    batch = http.post("/v1/clips/delete", json={**body, "selection": tried["selection"]}).json()["batch_id"]
+    assert http.delete(f"/v1/clips/{clips[0].clip_id}").status_code == 204
+    log.new()
+    run_batches(engine)
+    rows = log.new()
+    assert {each.object_id for each in rows} == {each.clip_id for each in clips[1:]}
+    assert {(each.action, each.means, each.means_id) for each in rows} == {("clip.delete", "batch", batch)}
 
 
 def test_secrets_are_in_no_row(

@@ -82,6 +82,12 @@ def count(engine: RecordedEngine) -> int:
     return len(engine.ledger.recordings.list(RecordingFilter(limit=100)).data)
 
 
+def actions(engine: RecordedEngine) -> list[tuple[str, str, str, str | None]]:
+    """Return what the audit log says, oldest first."""
+    engine.ledger.audit.flush()
+    return [(each.action, each.outcome, each.actor_kind, each.object_id) for each in engine.ledger.audit.all()]
+
+
 class TestBuckets:
     @pytest.mark.parametrize(
         ("name", "headers"),
@@ -211,6 +217,7 @@ class TestBuckets:
         answer = send(sender, "s3", recorded("s3-minio"), encoded)  # type: ignore[arg-type]
         assert rejected(answer) == (401, "invalid_signature")
         assert count(engine) == 0
+        assert actions(engine) == [("recording.create", "refused", "unknown", None)]
 
     def test_every_record_must_have_the_secret(self, engine: RecordedEngine, sender: httpx.Client) -> None:
         (record,) = json.loads(recorded("s3-ceph"))["Records"]
@@ -303,6 +310,7 @@ class TestLiveKit:
         refresh = engine.ledger.live.claim("me")
         assert refresh is not None
         assert refresh.ending
+        assert actions(engine) == [("recording.end", "done", "source", live)]  # and no row for the growth
 
     @pytest.mark.parametrize(
         ("old", "new", "reason"),
@@ -530,6 +538,10 @@ class TestGeneric:
         assert all("\0" not in each.label and "\n" not in each.label for each in found)
         (event,) = (each for each in engine.ledger.events.after(0) if each.type == "marker.added")
         assert [each["seconds"] for each in event.payload["data"]["markers"]] == [2.0, 0.0]
+        assert actions(engine) == [
+            ("recording.create", "done", "source", recording.recording_id),
+            ("recording.update", "done", "source", recording.recording_id),
+        ]
 
     def test_markers_of_a_recording_that_was_fetched_are_stored(
         self, engine: RecordedEngine, sender: httpx.Client
@@ -724,3 +736,4 @@ def test_files_of_a_camera_are_one_recording_which_is_not_registered_again_when_
             engine.ledger.recordings.delete(first.recording_id)
             assert ignored(announce(keys[3])) == ["piece"]
             assert count(engine) == 0
+            assert actions(engine) == [("recording.create", "done", "source", first.recording_id)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -19,9 +18,8 @@ from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.database.database import compact_json
 from clipengine.ledger.database.schema import BatchItemRow
 from clipengine.rules.rule import ConfiguredRule
-from clipengine.work.jobs.batches import BatchJobs
-from clipengine.work.worker import JobContext, Worker
 from tests.support.api import FACTS, ApiServer, RecordedEngine
+from tests.support.batches import run_batches
 
 TRANSCRIPT = {"event": "transcript.ready"}
 RULE: dict[str, Any] = {"name": "Meetings", "ranges": {"kind": "first", "seconds": 30}}
@@ -36,10 +34,7 @@ def client(server: ApiServer) -> Iterator[Client]:
 def work(engine: RecordedEngine) -> None:
     while engine.ledger.rule_matching.act():
         pass
-    jobs = BatchJobs(
-        JobContext(engine.ledger, "test", threading.Event()), engine.rule_clips, engine.variants, admit=engine.admit
-    )
-    Worker(jobs).run_due()
+    run_batches(engine)
 
 
 def test_dry_run_equals_byte_for_byte_what_is_made(engine: RecordedEngine, client: Client) -> None:

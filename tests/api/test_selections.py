@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import httpx
@@ -14,9 +13,8 @@ from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.database.database import compact_json, insert_statement
 from clipengine.ledger.database.schema import BatchItemRow, ClipRow
 from clipengine.ledger.recordings import RecordingFilter
-from clipengine.work.jobs.batches import BatchJobs
-from clipengine.work.worker import JobContext, Worker
 from tests.support.api import ApiServer, RecordedEngine
+from tests.support.batches import run_batches
 
 VERTICAL = {"output": {"aspect": "9:16"}}
 
@@ -25,17 +23,6 @@ VERTICAL = {"output": {"aspect": "9:16"}}
 def http(server: ApiServer) -> Any:
     with server.client() as client:
         yield client
-
-
-def work(engine: RecordedEngine) -> None:
-    jobs = BatchJobs(
-        JobContext(engine.ledger, "test", threading.Event()),
-        engine.rule_clips,
-        engine.variants,
-        admit=engine.admit,
-        abandon=engine.abandon,
-    )
-    Worker(jobs).run_due()
 
 
 def listed(engine: RecordedEngine) -> list[Clip]:
@@ -65,7 +52,7 @@ def test_dry_run_of_variants_equals_byte_for_byte_what_is_made(engine: RecordedE
     assert (batch["kind"], batch["state"], batch["total"]) == ("variants", "making", 1)
     stored = engine.ledger.database.rows(BatchItemRow.select())
     assert [compact_json(row["body"]) for row in stored] == [compact_json(shown["body"])]
-    work(engine)
+    run_batches(engine)
     batch = http.get(answer.headers["Location"]).json()
     assert (batch["state"], batch["made"]) == ("complete", 1)
     made = http.get(f"/v1/clips/{batch['items'][0]['clip_id']}").json()
@@ -100,7 +87,7 @@ def test_clips_of_which_no_variant_is_made_are_skipped_with_a_code(engine: Recor
     }
     assert (tried["count"], tried["skipped"], tried["refused"]) == (0, 4, 0)
     location = http.post("/v1/clips/variants", json={"clip_ids": ids, "changes": VERTICAL}).headers["Location"]
-    work(engine)
+    run_batches(engine)
     batch = http.get(location, params={"items": "skipped", "after": 0}).json()
     assert (batch["state"], batch["made"], batch["skipped"], len(batch["items"])) == ("complete", 0, 4, 3)
 
@@ -122,7 +109,7 @@ def test_variant_that_its_recording_does_not_allow_is_refused_in_the_dry_run_and
     tried = http.post("/v1/clips/variants", json={**body, "dry_run": True}).json()
     assert (tried["count"], tried["refused"], tried["data"][0]["error"]["code"]) == (0, 1, "invalid_request")
     location = http.post("/v1/clips/variants", json=body).headers["Location"]
-    work(engine)
+    run_batches(engine)
     batch = http.get(location).json()
     assert (batch["state"], batch["failed"], batch["items"][0]["code"]) == ("complete", 1, "invalid_request")
 
@@ -143,7 +130,7 @@ def test_selection_that_has_changed_is_refused_and_frozen_ids_do_not_grow(
         assert http.post(path, json={**body, "selection": selection}).status_code == 202
         finished(engine, f"too late {path}", tags=["auto"])
     before = len(listed(engine))
-    work(engine)
+    run_batches(engine)
     made = [clip for clip in listed(engine) if clip.variant_of]
     assert (before, len(made)) == (5, 2)
     assert sorted(clip.label for clip in listed(engine) if not clip.variant_of) == ["too late /v1/clips/delete"]
@@ -165,7 +152,7 @@ def test_deletion_by_a_filter_needs_a_selection_and_says_its_bytes(engine: Recor
     body |= {"include_processing": True, "selection": all_of["selection"]}
     location = http.post("/v1/clips/delete", json=body).headers["Location"]
     engine.calls.clear()
-    work(engine)
+    run_batches(engine)
     batch = http.get(location).json()
     assert (batch["kind"], batch["state"], batch["made"]) == ("delete", "complete", 3)
     assert [clip.clip_id for clip in listed(engine)] == [other.clip_id]
@@ -184,7 +171,7 @@ def test_clips_of_a_recording_are_deleted(engine: RecordedEngine, http: httpx.Cl
     assert (tried["count"], tried["data"][0]["label"]) == (1, "one")
     answer = http.delete(path, params={"selection": tried["selection"]})
     assert (answer.status_code, answer.json()["recording_id"]) == (202, first.recording_id)
-    work(engine)
+    run_batches(engine)
     assert [clip.clip_id for clip in listed(engine)] == [kept.clip_id]
     assert http.delete(path, params={"selection": tried["selection"]}).json()["code"] == "selection_changed"
 
@@ -194,7 +181,7 @@ def test_cancelled_batch_does_nothing_more(engine: RecordedEngine, http: httpx.C
     location = http.post("/v1/clips/variants", json={"filter": {}, "changes": VERTICAL}).headers["Location"]
     assert http.post(f"{location}/cancel").json()["state"] == "cancelled"
     assert http.post(f"{location}/cancel").json()["code"] == "batch_ended"
-    work(engine)
+    run_batches(engine)
     assert len(listed(engine)) == 1
     assert [each["state"] for each in http.get("/v1/batches").json()["data"]] == ["cancelled"]
 

@@ -107,6 +107,17 @@ def test_failed_transaction_leaves_no_row_and_its_repetition_one(ledger: Ledger)
     assert {each.object_id for each in ledger.audit.all()} == made
 
 
+def test_act_is_recorded_with_the_first_change_of_an_object(ledger: Ledger) -> None:
+    with acting(Act("key.revoke", ACTOR)):
+        ledger.user_sessions.end("ses_none")  # changes no row
+        with ledger.transaction():
+            ledger.database.turn("other")
+            ledger.watched.mark("a.mp4", "etag")  # a change that has no object
+        assert list(ledger.audit.all()) == []
+        key, _ = ledger.keys.create("a")
+    assert [each.object_id for each in ledger.audit.all()] == [key.key_id]
+
+
 def test_changed_missing_and_inserted_rows_are_found(ledger: Ledger) -> None:
     _add(ledger, 10)
     assert (head := _seal(ledger)) is not None

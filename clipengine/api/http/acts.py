@@ -14,13 +14,13 @@ from starlette.requests import Request
 
 from clipengine.api.http.access import Sender
 from clipengine.api.http.auth import Credential
-from clipengine.errors import Forbidden, Unauthorized
+from clipengine.errors import Forbidden, InvalidSignature, Unauthorized
 from clipengine.ledger.audit import Audit
 from clipengine.ledger.database.act import Act, Actor, acting
 from clipengine.ledger.principals import Principal
 from clipengine.objects.audit import ActorKind, AuditAction, Means
 
-_REFUSED = (Unauthorized, Forbidden)
+_REFUSED = (Unauthorized, InvalidSignature, Forbidden)
 _ACT = "clipengine.act"
 
 

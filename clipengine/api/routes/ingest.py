@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -19,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from clipengine.api.http.access import Object, Sender, require
-from clipengine.api.http.acts import actor_of_source
+from clipengine.api.http.acts import actor_of_source, recording
 from clipengine.api.http.operation import in_session, json_response
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.validation import BodyBudget, parse_json, read_bytes
@@ -29,7 +30,7 @@ from clipengine.ingest import event
 from clipengine.ingest.event import Arrival, Download, Ignored
 from clipengine.ingest.jibri import described
 from clipengine.ingest.sources import NAMES, enabled_sources
-from clipengine.ledger.database.act import Act, Actor, acting
+from clipengine.ledger.database.act import Act, acting
 from clipengine.ledger.fetches import Origin
 from clipengine.recordings.discovery import (
     clean_name,
@@ -53,6 +54,8 @@ _BODY_BYTES = 16 << 20  # of all events that arrive at the same time: S3 and Dai
 # Objects in the folder of a playlist among which another one may name it, and such playlists that are read.
 _MAX_BESIDE, _MAX_MASTERS = 10_000, 20
 _WARNED = ("missing", "failed")  # the sender should have sent something else
+
+_MakeAct = Callable[..., Act]  # of the source that sends an event
 
 
 def route(engine: Engine, registry: CollectorRegistry) -> Route:
@@ -84,11 +87,12 @@ class _Ingest:
             what = "is disabled" if known else "does not exist"
             raise NotFound(f"This source of events {what}", hint=hint if known else f"Use one of {', '.join(NAMES)}.")
         try:
-            # A body takes memory and time, so the headers are checked first.
-            source.check_headers(event.Request(request.headers, b"", None, time.time()))
-            with self._bodies.body() as take:
-                body = await read_bytes(request, limit=source.max_bytes, take=take)
-                return await run_in_threadpool(self._handle, name, source, request, bytes(body))
+            with recording(self._engine.ledger.audit, request, "recording.create", changes=False):
+                # A body takes memory and time, so the headers are checked first.
+                source.check_headers(event.Request(request.headers, b"", None, time.time()))
+                with self._bodies.body() as take:
+                    body = await read_bytes(request, limit=source.max_bytes, take=take)
+                    return await run_in_threadpool(self._handle, name, source, request, bytes(body))
         except RequestError as error:
             self._counter.labels(name, "rejected").inc()
             log.warning("an event of %s was rejected: %s", name, error.message)
@@ -102,15 +106,15 @@ class _Ingest:
         reading = source.read(received)
         if reading.reply is not None:
             return json_response(reading.reply)
-        actor = actor_of_source(sender, request)
-        return in_session(self._engine.ledger, lambda: self._register(name, reading, actor))
+        make_act = partial(Act, actor=actor_of_source(sender, request), request_id=request.scope["request_id"])
+        return in_session(self._engine.ledger, lambda: self._register(name, reading, make_act))
 
-    def _register(self, source: str, reading: event.Reading, actor: Actor) -> Response:
+    def _register(self, source: str, reading: event.Reading, make_act: _MakeAct) -> Response:
         recording_ids: list[str] = []
         ignored: list[Ignored] = []
         for each in reading.found:
-            with acting(Act("recording.create", actor)):
-                result = self._handle_one(each)
+            with acting(make_act("recording.create")):
+                result = self._handle_one(each, make_act)
             if isinstance(result, Ignored):
                 ignored.append(result)
                 outcome: str = result.reason
@@ -119,7 +123,8 @@ class _Ingest:
             else:
                 recording, new = result
                 recording_ids.append(recording.recording_id)
-                self._add_markers(recording.recording_id, each)
+                with acting(make_act("recording.update", path=[recording.recording_id])):
+                    self._add_markers(recording.recording_id, each)
                 outcome = "registered" if new else "known"
             self._counter.labels(source, outcome).inc()
         answer = {"recording_ids": list(dict.fromkeys(recording_ids)), "ignored": [vars(each) for each in ignored]}
@@ -131,7 +136,7 @@ class _Ingest:
         added = self._engine.ledger.markers.add(recording_id, found.markers)
         log.info("%d of %d markers are new to recording %s", added, len(found.markers), recording_id)
 
-    def _handle_one(self, found: Arrival | Download | Ignored) -> tuple[Recording, bool] | Ignored:
+    def _handle_one(self, found: Arrival | Download | Ignored, make_act: _MakeAct) -> tuple[Recording, bool] | Ignored:
         """Return the recording, and True if it is new, or why it is ignored."""
         if isinstance(found, Ignored):
             return found
@@ -145,7 +150,7 @@ class _Ingest:
                 file=found.file,
                 source_id=found.source_id,
             )
-        if (known := self._written(found) or self._uploaded(found)) is not None:
+        if (known := self._written(found, make_act) or self._uploaded(found)) is not None:
             return known, False
         stored = self._look_up(found)
         if isinstance(stored, RuledFolder):
@@ -168,13 +173,14 @@ class _Ingest:
             ledger.live.want(recording.recording_id)
         return recording, new
 
-    def _written(self, arrival: Arrival) -> Recording | None:
+    def _written(self, arrival: Arrival, make_act: _MakeAct) -> Recording | None:
         """Return the recording of the object if it is still written. It is read again now, or ends."""
         ledger = self._engine.ledger
         for key in arrival.keys:
             recording = ledger.recordings.written(key)
             if recording is not None and arrival.has_ended:
-                return ledger.live.end(recording.recording_id)
+                with acting(make_act("recording.end", path=[recording.recording_id])):
+                    return ledger.live.end(recording.recording_id)
             if recording is not None:
                 ledger.live.want(recording.recording_id)
                 return recording

@@ -172,11 +172,12 @@ def _delete_filtered(call: Call[Any, Any], wanted: ClipFilter, selection: str | 
     chosen, found, _ = _chosen(call, wanted, processing)
     _check_selection(selection, found)
     items = [BatchItem("", 0, "pending", source_clip_id=clip.clip_id) for clip in chosen]
-    return _accepted(
-        call.ledger.requested_batches.create(
+    with call.ledger.transaction():
+        batch = call.ledger.requested_batches.create(
             "delete", items, recording_id=wanted.recording_id, created_by=call.caller.id
         )
-    )
+        call.concerns([batch.batch_id])
+    return _accepted(batch)
 
 
 def _object(clip: ClipSummary) -> Object:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from clipengine.objects.audit import ActorKind, AuditAction, Means
 
 _CHARACTERS = 100  # of an id, which may come from a path
+_WITHOUT_OBJECT: tuple[AuditAction, ...] = ("secrets.reset", "session.begin", "session.end")
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,14 @@ class Act:
 
     @property
     def objects(self) -> Sequence[tuple[str | None, str | None]]:
-        """The id of each object, and of the object that contains it."""
+        """The id of each object, and of the object that contains it.
+
+        An act that needs an object and has none, such as a deletion of clips that do not exist, is not recorded.
+        """
         first = self._path[0] if self._path else None
         ids = self._named or self._path[-1:] or tuple(self._changed)
-        return [(id, first if first != id else None) for id in ids] or [(None, None)]
+        found = [(id, first if first != id else None) for id in ids]
+        return found or [(None, None)] * (self.action in _WITHOUT_OBJECT)
 
 
 _current: ContextVar[Act | None] = ContextVar("act", default=None)

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -286,7 +286,7 @@ class Database:
 
     @contextmanager
     def recorded(self, *, durable: bool = True) -> Iterator[None]:
-        """Record the act of this context at the end of the block, if the block has changed a row.
+        """Record the act of this context at the end of the block, if the block has changed a row of an object.
 
         Call it in a transaction. A block inside another one of the same act leaves it to that one. Changes that need
         not be durable, such as the time of a key's last use, are no part of an act.
@@ -298,7 +298,7 @@ class Database:
         self._pending.act = act
         try:
             yield
-            if act.has_changed:
+            if act.has_changed and act.objects:
                 self._record_act(act)
                 act.is_recorded = True
         except BaseException:
@@ -412,12 +412,16 @@ class Database:
             if isinstance(query, Statement):
                 query = query.bind(**values)
             if isinstance(query, Bound):
-                return int(self._execute(query.sql, query.params()).rowcount)
-            return int(query.execute(self._connections))
+                count = int(self._execute(query.sql, query.params()).rowcount)
+            else:
+                count = int(query.execute(self._connections))
+            self._has_changed(count)
+            return count
 
     def insert(self, query: peewee.Insert | Statement, **values: Any) -> Any:
         """Run an INSERT. Of a query, return the new row's id if the table generates it."""
         with self._writing(), self._translated():
+            self._has_changed(1)
             if isinstance(query, Statement):
                 self._execute(query.sql, query.params(values))
                 return None
@@ -431,17 +435,18 @@ class Database:
             sql = f"{head} VALUES {', '.join([row_values] * len(chunk))}"
             with self._writing(), self._translated():
                 self._execute(sql, tuple(chain.from_iterable(chunk)))
+                self._has_changed(len(chunk))
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Use the transaction of this thread, or open one for a single statement."""
-        if not self._connections.in_transaction():
-            with self.transaction(), self._writing():
-                yield
-            return
-        if self._pending.act is not None:
+        with nullcontext() if self._connections.in_transaction() else self.transaction():
+            yield
+
+    def _has_changed(self, rows: int) -> None:
+        """Let the act of this transaction be recorded if a statement has changed rows."""
+        if rows and self._pending.act is not None:
             self._pending.act.has_changed = True
-        yield
 
     def run(self, sql: str, params: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Run SQL with `?` for each parameter, for migrations and for queries that Peewee cannot express."""
