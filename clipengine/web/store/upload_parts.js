@@ -42,7 +42,13 @@ export async function sendParts(io, upload, file, until, partBytes, calls) {
       show();
       calls.onprogress();
     };
-    if (url) await io.put(url, bytesOf(number), {onprogress, signal: until});
+    try {
+      if (url) await io.put(url, bytesOf(number), {onprogress, signal: until});
+    } catch (error) {
+      moving.delete(number);
+      show();
+      throw error;
+    }
     moving.delete(number);
     stored += size_bytes;
     show();
@@ -55,8 +61,6 @@ export async function sendParts(io, upload, file, until, partBytes, calls) {
       try {
         return await send(part);
       } catch (error) {
-        moving.delete(part.number);
-        show();
         if (until.aborted) throw error;
       }
       await calls.wait(ms);
