@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from clipengine.errors import StorageError, UserNotFound
 from clipengine.ids import new_id
+from clipengine.ledger.database.act import Act, acting
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import KeyRow, UserRow, UserSessionRow
 from clipengine.ledger.pages import Page, read_page
+from clipengine.objects.audit import AuditAction
 from clipengine.objects.key import Scope
 from clipengine.objects.user import Role, UserSource
 from clipengine.timecode import now_ms
@@ -48,18 +50,36 @@ class Users:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def sign_in(self, subject: str, *, source: UserSource, name: str, role: Role) -> User:
-        """Return the user of a subject, with this name. A new user gets the `role`."""
+    def sign_in(
+        self,
+        subject: str,
+        *,
+        source: UserSource,
+        name: str,
+        role: Role,
+        by_groups: bool = False,
+        make_act: Callable[[AuditAction], Act | None] = lambda action: None,
+    ) -> User:
+        """Return the user of a subject, with this name. A new user gets the `role`, and one `by_groups` as well.
+
+        `make_act` returns the acts that record a new user and one who has changed.
+        """
         with self._database.transaction(ordered=False):
             self._database.turn(f"user {source} {subject}")
             known = (UserRow.source == source, UserRow.subject == subject)
             row = self._database.row(UserRow.select().where(*known))
             if row is None:
                 user = User(new_id("user"), subject, source, name, role, now_ms(), now_ms())
-                self._database.insert(UserRow.insert(vars(user)))
+                with acting(make_act("user.create")), self._database.transaction():
+                    self._database.insert(UserRow.insert(vars(user)))
+                    self._database.concerns(user.user_id)
                 log.info("user %s was created at the first sign-in, as %s", user.user_id, role)
                 return user
-            return self._change(row["user_id"], {"name": name, "last_seen_at": now_ms()})
+            stated = {"name": name, "role": role if by_groups else row["role"]}
+            if stated != {each: row[each] for each in stated}:
+                with acting(make_act("user.update")), self._database.transaction():
+                    self._change(row["user_id"], stated)
+            return self._change(row["user_id"], {"last_seen_at": now_ms()})
 
     def get(self, user_id: str) -> User:
         """Return a user. Raises UserNotFound."""
@@ -89,7 +109,7 @@ class Users:
     def set_role(self, user_id: str, role: Role) -> User:
         """Change the role of a user, which counts from the next request on. Raises UserNotFound."""
         with self._database.transaction(ordered=False):
-            return self._change(user_id, {"role": role})
+            return self._change(user_id, {"role": role}, UserRow.role != role)
 
     def set_disabled(self, user_id: str, disabled: bool) -> User:
         """Disable a user, which ends the sessions, or enable one again. Raises UserNotFound."""
@@ -102,7 +122,8 @@ class Users:
         """End the sessions of the user of a subject, if there is one."""
         row = self._database.row(UserRow.select().where(UserRow.source == source, UserRow.subject == subject))
         if row is not None:
-            self._end_sessions(row["user_id"])
+            with self._database.transaction(ordered=False):
+                self._end_sessions(row["user_id"])
 
     def delete(self, user_id: str) -> None:
         """Delete a user and the user's sessions, and revoke the keys. Objects stay. Raises UserNotFound."""
@@ -130,10 +151,12 @@ class Users:
         return {row["user_id"] for row in self._database.rows(query)} if ids else set()
 
     def _end_sessions(self, user_id: str) -> None:
-        self._database.change(UserSessionRow.delete().where(UserSessionRow.user_id == user_id))
+        if self._database.change(UserSessionRow.delete().where(UserSessionRow.user_id == user_id)):
+            self._database.concerns(user_id)
 
-    def _change(self, user_id: str, values: dict[str, Any]) -> User:
-        self._database.change(UserRow.update(values).where(UserRow.user_id == user_id))
+    def _change(self, user_id: str, values: dict[str, Any], *conditions: Any) -> User:
+        if self._database.change(UserRow.update(values).where(UserRow.user_id == user_id, *conditions)):
+            self._database.concerns(user_id)
         return self.get(user_id)
 
 

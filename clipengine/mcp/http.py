@@ -7,8 +7,9 @@ API of the same process with that key, so that the API's rate limits, validation
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,8 +21,9 @@ from starlette.datastructures import Address
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
-from clipengine.api.http.access import Action, Object, may
-from clipengine.api.http.auth import Credential, authorize, credential
+from clipengine.api.http.access import Action, Object, may, require
+from clipengine.api.http.acts import actor_of, count_refusal, recording, set_actor
+from clipengine.api.http.auth import Credential, authenticate, credential
 from clipengine.api.http.operation import in_session, other_method
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.validation import read_bytes
@@ -63,17 +65,25 @@ class McpEndpoint:
             await other_method(scope, "OPTIONS, POST")(scope, receive, send)
             return
         request = Request(scope, receive)
-        check_origin(request, self._engine.settings.server)
-        given = credential(request)
-        if given.is_session:
-            raise Unauthorized
-        principal = await run_in_threadpool(
-            in_session, self._engine.ledger, lambda: authorize(self._engine.ledger, given, "read", Object("tools"))
-        )
+        with recording(self._engine.ledger.audit, request, "tool.call", changes=False) as act:
+            check_origin(request, self._engine.settings.server)
+            given = credential(request)
+            if given.is_session:
+                raise Unauthorized
+            principal = await run_in_threadpool(
+                in_session, self._engine.ledger, lambda: self._authorized(request, given)
+            )
         body = await read_bytes(request, limit=self._max_bytes)
         async with self._client(request, given) as client:
-            scope[_CALLER] = _caller(client, principal)
+            scope[_CALLER] = _caller(client, principal, partial(count_refusal, self._engine.ledger.audit, act))
             await self._sessions.handle_request(scope, _replay(bytes(body), receive), send)
+
+    def _authorized(self, request: Request, given: Credential) -> Principal:
+        ledger = self._engine.ledger
+        principal = authenticate(ledger, given)
+        set_actor(request, actor_of(principal, request, given), ledger.audit)
+        require(principal, "read", Object("tools"))
+        return principal
 
     def _client(self, request: Request, given: Credential) -> AsyncClient:
         """Return a client of this process's own API."""
@@ -85,11 +95,11 @@ class McpEndpoint:
         )
 
 
-def _caller(client: AsyncClient, principal: Principal) -> Caller:
+def _caller(client: AsyncClient, principal: Principal, on_refusal: Callable[[], None]) -> Caller:
     async def allowed(action: Action, object: Object) -> bool:
         return may(principal, action, object)
 
-    return Caller(client, allowed)
+    return Caller(client, allowed, on_refusal)
 
 
 class _InProcess(httpx.AsyncBaseTransport):

@@ -52,10 +52,14 @@ _INSTRUCTIONS = (
 
 @dataclass(frozen=True)
 class Caller:
-    """Client and rights of an agent. `may` is called for each request, because the rights of a key may change."""
+    """Client and rights of an agent. `may` is called for each request, because the rights of a key may change.
+
+    `on_refusal` is called if the agent calls a tool that it may not use.
+    """
 
     client: AsyncClient
     may: Callable[[Action, Object], Awaitable[bool]]
+    on_refusal: Callable[[], None] = lambda: None
 
 
 def tool_server(caller_of: Callable[[Any], Caller]) -> Server[Any]:
@@ -76,6 +80,8 @@ def tool_server(caller_of: Callable[[Any], Caller]) -> Server[Any]:
         tool = next((each for each in TOOLS if each.name == params.name), None)
         try:
             if tool is None or not await caller.may(tool.action, tool.object):
+                if tool is not None:
+                    caller.on_refusal()
                 raise MCPError(INVALID_PARAMS, "there is no tool of this name, or the API key may not use it")
             return await _call(tool, caller.client, params.arguments or {})
         except (ClientError, RequestError) as error:

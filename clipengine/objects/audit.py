@@ -41,6 +41,7 @@ AuditAction = Literal[
     "share.download",
     "share.read",
     "share.view",
+    "tool.call",
     "transcript.delete",
     "transcript.update",
     "transcription.cancel",
@@ -48,6 +49,7 @@ AuditAction = Literal[
     "upload.append",
     "upload.begin",
     "upload.end",
+    "user.create",
     "user.delete",
     "user.update",
     "webhook.create",
@@ -71,11 +73,11 @@ class AuditEntryObject(ApiObject):
     action: AuditAction = "clip.create"
     """The change, download or disclosure. `other` counts further actions of a caller together."""
     outcome: Outcome = "done"
-    """`refused`: the request got 401 or 403."""
+    """`refused`: the request got 401 or 403, or called a tool that the caller may not use."""
     count: int = 1
     """Number of equal actions: refused requests, and visits of a share, are counted by the minute."""
     actor_kind: ActorKind = "unknown"
-    """Who acted: a user, a key of the installation, visitors of a share, a source of events, or a command."""
+    """Who acted: a user, a key of the installation, visitors of a share, a source of events or users, or a command."""
     actor_id: str | None = None
     """Id of the user, key or share, name of the source, or user id of the operating system."""
     means: Means | None = None
@@ -87,7 +89,7 @@ class AuditEntryObject(ApiObject):
     object_id: str | None = None
     """The changed, created, deleted or downloaded object. Null if many are counted together."""
     within_id: str | None = None
-    """The clip of a share, or the recording of a clip or transcript, if the address of the request named it."""
+    """The clip of a share, the recording of a clip or transcript, or the user of a session, if it is known."""
     request_id: str | None = None
     """`X-Request-Id` of the request, which log lines have as well."""
     batch: int | None = None

@@ -12,16 +12,16 @@ import pytest
 
 from clipengine.api.http.operation import Operation, Resource
 from clipengine.client import Client
-from clipengine.ledger.audit import AuditEntry
 from clipengine.ledger.audit_counts import MOST_ADDRESSES
 from clipengine.ledger.database.act import Actor
 from clipengine.objects.audit import AuditAction
 from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
+from tests.support.audit import Log
 from tests.support.batches import run_batches
 
 # Recorded by what is no operation of the API.
-ELSEWHERE = {"other", "session.begin", "share.view", "share.download", "secrets.reset"}
+ELSEWHERE = {"other", "session.begin", "share.view", "share.download", "secrets.reset", "tool.call", "user.create"}
 BODY = {"label": "goal", "start_seconds": 1, "end_seconds": 2}
 
 
@@ -46,24 +46,6 @@ def http(shared: ApiServer) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def recording(shared: ApiServer) -> Recording:
     return shared.engine.make_recording()
-
-
-class Log:
-    """The rows that are added after its creation."""
-
-    def __init__(self, engine: RecordedEngine) -> None:
-        self._engine = engine
-        self._known = {each.audit_id for each in engine.ledger.audit.all()}
-
-    def new(self) -> list[AuditEntry]:
-        self._engine.ledger.audit.flush()
-        found = [each for each in self._engine.ledger.audit.all() if each.audit_id not in self._known]
-        self._known |= {each.audit_id for each in found}
-        return found
-
-    def actions(self) -> list[tuple[str, str, str | None]]:
-        """Return what was done with which objects, sorted."""
-        return sorted((each.action, each.object_id or "", each.within_id) for each in self.new())
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from clipengine.api.routes import events
 from clipengine.oidc import flow as flows
 from clipengine.oidc import provider as providers
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
+from tests.support.audit import Log
 from tests.support.oidc_provider import CLIENT, SECRET, LyingProvider, lying_provider, new_key
 
 CALLBACK = "/session/oidc/callback"
@@ -36,6 +37,11 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[LyingProvider]:
     monkeypatch.setattr(provider_slots, "_WAIT_SECONDS", 300.0)
     with lying_provider() as provider:
         yield provider
+
+
+@pytest.fixture
+def log(engine: RecordedEngine) -> Log:
+    return Log(engine)
 
 
 def options(provider: LyingProvider, **changed: Any) -> dict[str, Any]:
@@ -402,7 +408,7 @@ def test_slow_provider_holds_up_no_other_request(
 
 
 def test_groups_of_a_sign_in_decide_the_role(
-    server: ApiServer, page: httpx.Client, provider: LyingProvider, engine: RecordedEngine
+    server: ApiServer, page: httpx.Client, provider: LyingProvider, engine: RecordedEngine, log: Log
 ) -> None:
     sign_in(page, provider)
     provider.claims = {"groups": ["admins", "cutters"]}
@@ -419,6 +425,31 @@ def test_groups_of_a_sign_in_decide_the_role(
     engine.ledger.users.set_disabled(user_id, True)
     assert page.get("/v1/me").status_code == 401
     assert sign_in(page, provider).status_code == 403
+    stated = [each for each in log.new() if each.actor_kind == "source"]
+    assert [each.action for each in stated] == ["user.create", "user.update", "session.end", "user.update"]
+    assert {(each.actor_id, each.means, each.object_id) for each in stated} == {("oidc", "oidc", user_id)}
+
+
+def test_refused_sign_ins_are_counted_without_rows_of_users(
+    page: httpx.Client, provider: LyingProvider, log: Log
+) -> None:
+    sign_in(page, provider)
+    log.new()
+    provider.claims = {"groups": ["admins"]}
+    given = started(page, provider)
+    cookie = {"Cookie": f"clipengine_flow={page.cookies['clipengine_flow']}"}
+    assert page.get(CALLBACK, params=given).status_code == 200
+    assert [each.action for each in log.new()] == ["user.update", "session.begin"]
+    provider.claims, provider.once = {"groups": ["cutters"]}, False
+    assert page.get(CALLBACK, params=given, headers=cookie).status_code == 403  # its role is undone with the flow
+    assert page.get("/session/oidc", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert page.get("/session/oidc", params=[("a", "1"), ("a", "2")]).status_code == 403
+    refused = [(each.action, each.outcome, each.means, each.count) for each in log.new()]
+    assert sorted(refused, key=str) == [
+        ("session.begin", "refused", "oidc", 2),
+        ("session.begin", "refused", None, 1),
+    ]
+    assert page.get("/v1/me").json()["user"]["role"] == "operator"
 
 
 def test_open_event_stream_ends_with_the_session(

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from clipengine.ledger.audit_chain import AuditChain, Fault, Link
 from clipengine.ledger.database.act import Act, Actor, acting
 from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.users import User
+from clipengine.objects.audit import AuditAction
+from clipengine.objects.user import Role
 from clipengine.timecode import now_ms
 
 ACTOR = Actor("key", "key_1", "key", "key_1", "192.0.2.1")
@@ -116,6 +120,65 @@ def test_act_is_recorded_with_the_first_change_of_an_object(ledger: Ledger) -> N
         assert list(ledger.audit.all()) == []
         key, _ = ledger.keys.create("a")
     assert [each.object_id for each in ledger.audit.all()] == [key.key_id]
+
+
+def _at_once(work: Callable[[], object]) -> None:
+    """Run `work` in several threads, which begin together."""
+    start = threading.Barrier(4)
+
+    def run() -> None:
+        start.wait()
+        work()
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_change_of_a_user_at_the_same_time_is_recorded_once(ledger: Ledger) -> None:
+    def make_act(action: AuditAction) -> Act:
+        return Act(action, Actor("source", "oidc", "oidc", peer="192.0.2.1"))
+
+    def sign_in(role: Role) -> User:
+        return ledger.users.sign_in("u", source="oidc", name="U", role=role, by_groups=True, make_act=make_act)
+
+    def set_role(role: Role) -> None:
+        with acting(make_act("user.update")):
+            ledger.users.set_role(user.user_id, role)
+
+    def end_sessions() -> None:
+        with acting(make_act("session.end")):
+            ledger.users.end_sessions("u", source="oidc")
+
+    _at_once(partial(sign_in, "viewer"))
+    user = sign_in("viewer")
+    _at_once(partial(sign_in, "editor"))
+    _at_once(partial(set_role, "operator"))
+    ledger.user_sessions.begin(user.user_id)
+    _at_once(end_sessions)
+    found = [(each.action, each.object_id) for each in ledger.audit.all()]
+    assert found == [(action, user.user_id) for action in ("user.create", "user.update", "user.update", "session.end")]
+
+
+def test_failed_sign_in_leaves_neither_user_nor_row(ledger: Ledger) -> None:
+    def make_act(action: AuditAction) -> Act:
+        return Act(action, ACTOR)
+
+    def fail(role: Role) -> None:
+        with ledger.transaction():
+            ledger.users.sign_in("u", source="proxy", name="U", role=role, by_groups=True, make_act=make_act)
+            raise QueueFull("full")
+
+    with pytest.raises(QueueFull):
+        fail("viewer")
+    assert list(ledger.audit.all()) == []
+    ledger.users.sign_in("u", source="proxy", name="U", role="viewer", make_act=make_act)
+    with pytest.raises(QueueFull):
+        fail("operator")
+    assert [each.action for each in ledger.audit.all()] == ["user.create"]
+    assert ledger.users.list(limit=9).data[0].role == "viewer"
 
 
 def test_changed_missing_and_inserted_rows_are_found(ledger: Ledger) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 from starlette.requests import Request
 
-from clipengine.api.http.access import Sender
 from clipengine.api.http.auth import Credential
+from clipengine.api.http.source_acts import peer_of
 from clipengine.errors import Forbidden, InvalidSignature, Unauthorized
 from clipengine.ledger.audit import Audit
 from clipengine.ledger.database.act import Act, Actor, acting
@@ -31,15 +31,6 @@ def actor_of(caller: Principal, request: Request, given: Credential | None = Non
         means = "session" if given.identity is None else "proxy"
     kind: ActorKind = "key" if caller.user is None else "user"
     return Actor(kind, caller.id, means, caller.session_id or caller.key_id, peer_of(request))
-
-
-def actor_of_source(sender: Sender, request: Request) -> Actor:
-    return Actor("source", sender.source, "signature", peer=peer_of(request))
-
-
-def peer_of(request: Request) -> str | None:
-    """Return the address of the connection."""
-    return None if request.client is None else request.client.host
 
 
 def act_of(request: Request) -> Act | None:
@@ -79,5 +70,12 @@ def recording(audit: Audit, request: Request, action: AuditAction, *, changes: b
         with acting(act if changes else None):
             yield act
     except _REFUSED:
-        audit.count(action, act.actor or Actor("unknown", peer=peer_of(request)), outcome="refused")
+        act.actor = act.actor or Actor("unknown", peer=peer_of(request))
+        count_refusal(audit, act)
         raise
+
+
+def count_refusal(audit: Audit, act: Act) -> None:
+    """Count an act that was refused."""
+    assert act.actor is not None
+    audit.count(act.action, act.actor, outcome="refused")

@@ -20,6 +20,7 @@ from clipengine.api.http.proxy_identity import ProxyIdentities
 from clipengine.api.http.session_cookies import session_of
 from clipengine.api.http.user_sign_in import Identity, role_of, subject_at
 from clipengine.errors import Forbidden, Unauthorized
+from clipengine.ledger.database.act import acting
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.principals import Principal
 
@@ -107,7 +108,11 @@ def _as_stated(ledger: Ledger, caller: Principal | None, given: Credential) -> P
         return None
     if not identity.by_groups or identity.role == caller.user.role:
         return caller
+    user_id = caller.user.user_id
     if identity.role is None and caller.session_id is not None:
-        ledger.user_sessions.end(caller.session_id)
-    ledger.users.set_role(caller.user.user_id, role_of(identity))
+        with acting(identity.make_act("session.end", path=[user_id, caller.session_id])):
+            ledger.user_sessions.end(caller.session_id)
+    role = role_of(identity)
+    with acting(identity.make_act("user.update")):
+        ledger.users.set_role(user_id, role)
     return ledger.principals.of_session(given.text)

@@ -11,6 +11,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 from starlette.requests import Request
 
+from clipengine.api.http.source_acts import MakeAct, acts_of_source
 from clipengine.api.http.user_sign_in import Identity
 from clipengine.errors import Forbidden
 from clipengine.settings_auth import ProxySignIn
@@ -44,7 +45,8 @@ class ProxyIdentities:
         if len(subject) > MAX_NAME:
             raise _refused(host, "is too long", self._settings.user_header)
         name = texts.get(self._settings.name_header, "")[:MAX_NAME] or subject
-        return self._identity(host, subject, name, texts.get(self._settings.groups_header, ""))
+        make_act = acts_of_source("proxy", "proxy", request)
+        return self._identity(host, subject, name, texts.get(self._settings.groups_header, ""), make_act)
 
     def _is_trusted(self, host: str) -> bool:
         try:
@@ -55,14 +57,14 @@ class ProxyIdentities:
             address = address.ipv4_mapped
         return any(address in network for network in self._networks)
 
-    def _identity(self, host: str, subject: str, name: str, groups: str) -> Identity:
+    def _identity(self, host: str, subject: str, name: str, groups: str, make_act: MakeAct) -> Identity:
         settings = self._settings
         if not settings.groups_header:
-            return Identity("proxy", subject, name, settings.role(()), by_groups=False)
+            return Identity("proxy", subject, name, settings.role(()), by_groups=False, make_act=make_act)
         if groups.count(",") >= MAX_GROUPS:
             raise _refused(host, f"has more than {MAX_GROUPS} groups", settings.groups_header)
         role = settings.role({each.strip(" \t") for each in groups.split(",")})
-        return Identity("proxy", subject, name, role, by_groups=True)
+        return Identity("proxy", subject, name, role, by_groups=True, make_act=make_act)
 
 
 def _text(host: str, name: str, value: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from clipengine.api.http.source_acts import MakeAct
 from clipengine.errors import Conflict, Forbidden, Unauthorized
+from clipengine.ledger.database.act import acting
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.principals import Principal
 from clipengine.ledger.sessions import LIFETIME_MS
@@ -26,6 +28,7 @@ class Identity:
     name: str
     role: Role | None
     by_groups: bool  # the groups decide the role; otherwise an operator does
+    make_act: MakeAct = field(compare=False)  # of the source
 
 
 def subject_at(issuer: str, subject: str = "") -> str:
@@ -59,12 +62,18 @@ def begin_user_session(
         raise Conflict(f"Engines of release 0.2.0 run, which know no users: {', '.join(older)}", hint=hint)
     users = ledger.users
     if identity.role is None:
-        users.end_sessions(identity.subject, source=identity.source)
+        with acting(identity.make_act("session.end")):
+            users.end_sessions(identity.subject, source=identity.source)
     role = role_of(identity)
     with ledger.transaction():
-        user = users.sign_in(identity.subject, source=identity.source, name=identity.name, role=role)
-        if identity.by_groups and user.role != role:
-            user = users.set_role(user.user_id, role)
+        user = users.sign_in(
+            identity.subject,
+            source=identity.source,
+            name=identity.name,
+            role=role,
+            by_groups=identity.by_groups,
+            make_act=identity.make_act,
+        )
         if user.disabled_at is not None:
             raise Forbidden(_DISABLED, hint=_DISABLED_HINT)
         check(user)

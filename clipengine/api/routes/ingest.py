@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -20,9 +19,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from clipengine.api.http.access import Object, Sender, require
-from clipengine.api.http.acts import actor_of_source, recording
+from clipengine.api.http.acts import recording
 from clipengine.api.http.operation import in_session, json_response
 from clipengine.api.http.ports import Engine
+from clipengine.api.http.source_acts import MakeAct, acts_of_source
 from clipengine.api.http.validation import BodyBudget, parse_json, read_bytes
 from clipengine.api.routes.recordings import fetch_recording
 from clipengine.errors import InvalidBucketPath, NotFound, ObjectMissing, RecordingNotFound, RequestError
@@ -30,7 +30,7 @@ from clipengine.ingest import event
 from clipengine.ingest.event import Arrival, Download, Ignored
 from clipengine.ingest.jibri import described
 from clipengine.ingest.sources import NAMES, enabled_sources
-from clipengine.ledger.database.act import Act, acting
+from clipengine.ledger.database.act import acting
 from clipengine.ledger.fetches import Origin
 from clipengine.recordings.discovery import (
     clean_name,
@@ -54,8 +54,6 @@ _BODY_BYTES = 16 << 20  # of all events that arrive at the same time: S3 and Dai
 # Objects in the folder of a playlist among which another one may name it, and such playlists that are read.
 _MAX_BESIDE, _MAX_MASTERS = 10_000, 20
 _WARNED = ("missing", "failed")  # the sender should have sent something else
-
-_MakeAct = Callable[..., Act]  # of the source that sends an event
 
 
 def route(engine: Engine, registry: CollectorRegistry) -> Route:
@@ -101,15 +99,14 @@ class _Ingest:
     def _handle(self, name: str, source: event.Source, request: Request, body: bytes) -> Response:
         received = event.Request(request.headers, body, event.without_nul(parse_json(body)), time.time())
         source.verify(received)
-        sender = Sender(name)
-        require(sender, "write", Object("recordings"))
+        require(Sender(name), "write", Object("recordings"))
         reading = source.read(received)
         if reading.reply is not None:
             return json_response(reading.reply)
-        make_act = partial(Act, actor=actor_of_source(sender, request), request_id=request.scope["request_id"])
+        make_act = acts_of_source(name, "signature", request)
         return in_session(self._engine.ledger, lambda: self._register(name, reading, make_act))
 
-    def _register(self, source: str, reading: event.Reading, make_act: _MakeAct) -> Response:
+    def _register(self, source: str, reading: event.Reading, make_act: MakeAct) -> Response:
         recording_ids: list[str] = []
         ignored: list[Ignored] = []
         for each in reading.found:
@@ -136,7 +133,7 @@ class _Ingest:
         added = self._engine.ledger.markers.add(recording_id, found.markers)
         log.info("%d of %d markers are new to recording %s", added, len(found.markers), recording_id)
 
-    def _handle_one(self, found: Arrival | Download | Ignored, make_act: _MakeAct) -> tuple[Recording, bool] | Ignored:
+    def _handle_one(self, found: Arrival | Download | Ignored, make_act: MakeAct) -> tuple[Recording, bool] | Ignored:
         """Return the recording, and True if it is new, or why it is ignored."""
         if isinstance(found, Ignored):
             return found
@@ -173,7 +170,7 @@ class _Ingest:
             ledger.live.want(recording.recording_id)
         return recording, new
 
-    def _written(self, arrival: Arrival, make_act: _MakeAct) -> Recording | None:
+    def _written(self, arrival: Arrival, make_act: MakeAct) -> Recording | None:
         """Return the recording of the object if it is still written. It is read again now, or ends."""
         ledger = self._engine.ledger
         for key in arrival.keys:

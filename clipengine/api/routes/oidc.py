@@ -18,12 +18,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from clipengine.api.http.acts import peer_of, recording, set_actor
+from clipengine.api.http.acts import recording, set_actor
 from clipengine.api.http.auth import check_site
 from clipengine.api.http.operation import Public, in_session
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.provider_slots import ProviderSlots
 from clipengine.api.http.session_cookies import Cookies
+from clipengine.api.http.source_acts import acts_of_source, peer_of
 from clipengine.api.http.templates import rendered
 from clipengine.api.http.user_sign_in import TEXTS as USER_TEXTS
 from clipengine.api.http.user_sign_in import Identity, begin_user_session, subject_at
@@ -75,7 +76,8 @@ class _SignIn:
 
     async def start(self, request: Request) -> Response:
         """Send the browser to the provider."""
-        check_site(request)
+        with recording(self._ledger.audit, request, "session.begin", changes=False):
+            check_site(request)
         try:
             given = _parameters(request)
             flow = begin_flow(self._ledger.sign_in_flows.key, given.get("return_to", ""))
@@ -91,14 +93,11 @@ class _SignIn:
         try:
             given = _parameters(request)
             flow = flow_of(self._ledger.sign_in_flows.key, self._cookies.flow_of(request), given.get("state", ""))
-            identity = await self._slots.run(lambda: self._identify(given, flow))
+            identity = await self._slots.run(lambda: self._identify(given, flow, request))
             with recording(self._ledger.audit, request, "session.begin"):
                 work = partial(self._begin, identity, flow, request)
                 token = await run_in_threadpool(in_session, self._ledger, work)
         except (SignInFailed, ClipEngineError) as error:
-            if isinstance(error, SignInFailed):
-                peer = peer_of(request)
-                self._ledger.audit.count("session.begin", Actor("unknown", means="oidc", peer=peer), outcome="refused")
             response = self._failed(request, error)
         else:
             page = rendered("sign_in_done", t=_texts(request), address=f"/{flow.return_to}")
@@ -107,7 +106,7 @@ class _SignIn:
         self._cookies.delete_flow(response)
         return response
 
-    def _identify(self, given: Mapping[str, str], flow: Flow) -> Identity:
+    def _identify(self, given: Mapping[str, str], flow: Flow, request: Request) -> Identity:
         """Return the identity of the user by the parameters of the provider's answer. Raises SignInFailed."""
         issuer = given.get("iss")
         if "error" in given:
@@ -121,7 +120,8 @@ class _SignIn:
         settings = self._provider.settings
         by_groups = bool(settings.groups_claim)
         subject = subject_at(settings.issuer, claims.subject)
-        return Identity("oidc", subject, claims.name, settings.role(claims.groups), by_groups)
+        make_act = acts_of_source("oidc", "oidc", request)
+        return Identity("oidc", subject, claims.name, settings.role(claims.groups), by_groups, make_act)
 
     def _begin(self, identity: Identity, flow: Flow, request: Request) -> str:
         """Return the token of a new session, once for each flow. Raises SignInFailed and the errors of the session."""
@@ -135,7 +135,10 @@ class _SignIn:
 
     def _failed(self, request: Request, error: SignInFailed | ClipEngineError) -> Response:
         """Return a page with the reason. Texts of the provider are neither shown nor logged as they are."""
-        log.warning("a sign-in of %s failed: %s", peer_of(request), error)
+        peer = peer_of(request)
+        log.warning("a sign-in of %s failed: %s", peer, error)
+        if isinstance(error, SignInFailed) and error.status != 503:  # an outage refuses no caller
+            self._ledger.audit.count("session.begin", Actor("unknown", means="oidc", peer=peer), outcome="refused")
         hint = error.hint if isinstance(error, ClipEngineError) else ""
         text = error.message if isinstance(error, ClipEngineError) else error.text
         page = rendered("sign_in_failed", t=_texts(request), text=text, hint=hint)

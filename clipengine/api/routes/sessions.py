@@ -21,17 +21,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from clipengine.api.http.access import PUBLIC, Object, require, rights
-from clipengine.api.http.acts import actor_of, peer_of, recording, set_actor
+from clipengine.api.http.acts import actor_of, recording, set_actor
 from clipengine.api.http.auth import Credential, authorize, check_site, credential, stated_identity
 from clipengine.api.http.operation import in_session, json_response
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.provider_slots import ProviderSlots
 from clipengine.api.http.requests.access import SignIn
 from clipengine.api.http.session_cookies import Cookies
+from clipengine.api.http.source_acts import peer_of
 from clipengine.api.http.user_sign_in import Identity, begin_user_session
 from clipengine.api.http.validation import parse_json, read_body, validate_body
 from clipengine.errors import Forbidden, Unauthorized
-from clipengine.ledger.database.act import Actor
+from clipengine.ledger.database.act import Act, Actor
 from clipengine.ledger.principals import Principal
 from clipengine.ledger.sessions import LIFETIME_MS
 from clipengine.ledger.users import User
@@ -110,17 +111,17 @@ class _Sessions:
 
         A user whom the proxy states gets a session.
         """
-        try:
-            given = credential(request)
-            caller = await self._in_session(lambda: authorize(self._ledger, given, "read", Object("session")))
-        except Unauthorized:
-            identity = stated_identity(request)
-            if identity is None:
-                return Response(status_code=204)
-            check_site(request)
-            with recording(self._ledger.audit, request, "session.begin"):
+        with recording(self._ledger.audit, request, "session.begin"):
+            try:
+                given = credential(request)
+                caller = await self._in_session(lambda: authorize(self._ledger, given, "read", Object("session")))
+            except Unauthorized:
+                identity = stated_identity(request)
+                if identity is None:
+                    return Response(status_code=204)
+                check_site(request)
                 caller, token = await self._in_session(lambda: self._begun_for(identity, request))
-            return self._with_cookie(json_response(_shown(caller)), token)
+                return self._with_cookie(json_response(_shown(caller)), token)
         return json_response(_shown(caller))
 
     def _begun_for(self, identity: Identity, request: Request) -> tuple[Principal, str]:
@@ -134,22 +135,23 @@ class _Sessions:
     async def _sign_out(self, request: Request) -> Response:
         """End the session. The answer names the URL at which a user signs out of the provider as well, if any."""
         require(None, "write", PUBLIC)
-        given = credential(request)
         caller, url = None, None
-        if given.is_session:
-            with recording(self._ledger.audit, request, "session.end"):
-                caller = await self._in_session(lambda: self._end(given, request))
+        with recording(self._ledger.audit, request, "session.end") as act:
+            given = credential(request)
+            if given.is_session:
+                caller = await self._in_session(lambda: self._end(given, request, act))
         if caller is not None and caller.user is not None and caller.user.source == "oidc":
             url = await self._provider_sign_out()
         response = Response(status_code=204) if url is None else json_response({"continue_at": url})
         self._cookies.delete_session(response)
         return response
 
-    def _end(self, given: Credential, request: Request) -> Principal | None:
+    def _end(self, given: Credential, request: Request, act: Act) -> Principal | None:
         """End a session and return its principal."""
         principals = self._ledger.principals
         if (caller := principals.of_session(given.text)) is not None:
             set_actor(request, actor_of(caller, request, given), self._ledger.audit)
+            act.name([caller.session_id] if caller.session_id is not None else [])
         principals.end_session(given.text)
         return caller
 
