@@ -40,6 +40,7 @@ _NAMES = {
     "English",
     "Deutsch",
     "Python",
+    "clipengine audit export",
     "clipengine serve",
     "clipengine keys create laptop",
     "clipengine recordings import",

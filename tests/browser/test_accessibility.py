@@ -74,10 +74,13 @@ def test_every_screen_is_accessible(
             ("webhooks", "Webhooks"),
             ("rules", "Rules"),
             ("system", "System"),
+            ("system?tab=audit", "Audit log"),
         ):
             page.goto(f"{server.url}/#/{address}")
             page.get_by_role("heading", name=heading, exact=True).wait_for()
             page.locator(".skeleton").first.wait_for(state="detached")
+            if "audit" in address:
+                page.locator(".audit tbody tr").first.wait_for()
             judge(page, address)
             if address in ("recordings", "clips"):
                 page.get_by_role("searchbox").fill("nothing like it")

@@ -77,10 +77,13 @@ def test_every_screen_is_german_and_accessible(
             ("webhooks", "Webhooks"),
             ("rules", "Regeln"),
             ("system", "System"),
+            ("system?tab=audit", "Protokoll"),
         ):
             page.goto(f"{server.url}/#/{address}")
             page.get_by_role("heading", name=heading, exact=True).wait_for()
             page.locator(".skeleton").first.wait_for(state="detached")
+            if "audit" in address:
+                page.locator(".audit tbody tr").first.wait_for()
             inspect(page, judge, address)
 
 

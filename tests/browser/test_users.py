@@ -7,37 +7,15 @@ from typing import Any
 
 import pytest
 
-from clipengine.client import Client
-from tests.support.page import choose_account, give_own_stream, opened, until
+from tests.support.page import choose_account, opened, until
+from tests.support.proxy_users import PROXY, page_of, show, signed_in
 from tests.support.server import RunningServer, running_server
-
-PROXY = {
-    "CLIPENGINE_AUTH__PROXY__ENABLED": "true",
-    "CLIPENGINE_AUTH__PROXY__PEERS": '["127.0.0.1"]',
-    "CLIPENGINE_AUTH__PROXY__GROUPS_HEADER": "",
-    "CLIPENGINE_AUTH__PROXY__DEFAULT_ROLE": "viewer",
-}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with running_server(tmp_path_factory.mktemp("users") / "data", env=PROXY) as server:
         yield server
-
-
-def page_of(browser: Any, server: RunningServer, user: str, **options: Any) -> Any:
-    """Return a context with the page of a user whom the proxy signs in."""
-    return opened(browser, server, signed_in=False, extra_http_headers={"Remote-User": user}, **options)
-
-
-def show(page: Any, server: RunningServer, address: str) -> None:
-    give_own_stream(page)  # a worker sends no headers of the test
-    page.goto(f"{server.url}/#/{address}")
-    page.locator(".account").wait_for()
-
-
-def signed_in(client: Client, name: str) -> Any:
-    return next(user for user in client.users.list().data if user.subject == name)
 
 
 def test_operator_changes_a_role_and_ends_a_session(browser: Any, server: RunningServer) -> None:

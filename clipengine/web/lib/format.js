@@ -141,6 +141,15 @@ export function formatDay(stamp) {
  */
 export const formatUntil = (stamp) => new Date(stamp).toLocaleString(locale, {dateStyle: "medium", timeStyle: "short", hourCycle: "h23"});
 
+const STAMP = new Intl.DateTimeFormat(locale, {dateStyle: "medium", timeStyle: "medium", hourCycle: "h23"}); // made once, for long tables
+
+/**
+ * Return a day and a time of day with seconds, such as of an entry of a log.
+ *
+ * @param {string} stamp
+ */
+export const formatStamp = (stamp) => STAMP.format(Date.parse(stamp));
+
 /**
  * Return a time of day. All clocks of the page count to 24, as the one of the timeline.
  *

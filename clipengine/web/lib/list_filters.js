@@ -7,8 +7,21 @@ import {searchField} from "./search_field.js";
 import {typedQuery} from "./search_query.js";
 import {t} from "./texts.js";
 
-const TYPING_MS = 250;
+export const TYPING_MS = 250; // after the last character, until typed text is searched
 const NEWEST = "-created_at";
+
+/**
+ * Return the start of a day, here, some days after the date of a field. Without a date: an empty text.
+ *
+ * @param {string} date
+ * @param {number} [after]
+ */
+export function startOfDay(date, after = 0) {
+  if (!date) return "";
+  const start = new Date(`${date}T00:00`);
+  start.setDate(start.getDate() + after);
+  return start.toISOString();
+}
 
 /**
  * @typedef {object} FilterOptions
@@ -123,19 +136,6 @@ export function listFilters({statuses, sorts, params, placeholder, label, opens,
   }
   draw();
 
-  /**
-   * Return the start of a day, here, some days after a date.
-   *
-   * @param {string} date
-   * @param {number} after
-   */
-  const day = (date, after) => {
-    if (!date) return "";
-    const start = new Date(`${date}T00:00`);
-    start.setDate(start.getDate() + after);
-    return start.toISOString();
-  };
-
   return {
     field,
     details,
@@ -171,8 +171,8 @@ export function listFilters({statuses, sorts, params, placeholder, label, opens,
       q: typedQuery(field.input.value),
       status,
       tag: tag.value.trim(),
-      created_after: day(from.value, 0),
-      created_before: day(to.value, 1),
+      created_after: startOfDay(from.value),
+      created_before: startOfDay(to.value, 1),
       sort: sort.value,
     }),
     /** @param {string} text */

@@ -1,6 +1,6 @@
 // What the signed-in caller may do, as the server answers it for the session. The page offers only that.
 
-/** @typedef {"batches" | "clips" | "deliveries" | "keys" | "recordings" | "rules" | "sessions" | "settings" | "transcriptions" | "uploads" | "users" | "webhooks"} Kind */
+/** @typedef {"audit" | "batches" | "clips" | "deliveries" | "keys" | "recordings" | "rules" | "sessions" | "settings" | "transcriptions" | "uploads" | "users" | "webhooks"} Kind */
 
 /** @type {Pick<Session, "id" | "may">} */
 let caller = {id: "", may: {}};

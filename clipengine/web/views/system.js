@@ -1,4 +1,4 @@
-// State of the installation for operators: storage, work, keys and settings, one tab each.
+// State of the installation for operators: storage, work, keys, users, the audit log and settings, one tab each.
 
 import {get} from "../lib/api.js";
 import {debounce, h, icon} from "../lib/dom.js";
@@ -9,6 +9,7 @@ import {may} from "../lib/rights.js";
 import {setQuery} from "../lib/router.js";
 import {tabList} from "../lib/tabs.js";
 import {plural, t} from "../lib/texts.js";
+import {auditSection} from "./audit_log.js";
 import {keysSection, settingsSection} from "./system_keys.js";
 import {checks, engines, failures, figures, hours} from "./system_status.js";
 import {storageSection} from "./system_storage.js";
@@ -31,7 +32,14 @@ export async function showSystem(main, params, signal) {
   const others = {transcriptions: h("div", {}), hours: h("div", {}), failures: h("div", {}), engines: h("div", {}), checks: h("div", {})};
   const linkTo = recordingLinks(signal);
   const panel = (/** @type {HTMLElement[]} */ ...parts) => h("div", {class: "system"}, parts);
-  const places = {storage: panel(), work: panel(top, clipsInProgress(signal), ...Object.values(others)), keys: panel(), users: panel(), settings: panel()};
+  const places = {
+    storage: panel(),
+    work: panel(top, clipsInProgress(signal), ...Object.values(others)),
+    keys: panel(),
+    users: panel(),
+    audit: panel(),
+    settings: panel(),
+  };
   const problem = h("div", {});
   const body = h("div", {});
   main.append(h("div", {class: "head"}, h("h1", {}, t("System")), state), problem, body);
@@ -62,7 +70,9 @@ export async function showSystem(main, params, signal) {
     if (may("read", "keys")) places.keys.append(await keysSection(signal));
     const users = may("read", "users") ? await usersSection(signal) : null;
     if (users) places.users.append(users);
-    body.replaceChildren(...tabs(places, params.tab));
+    const audit = may("read", "audit") ? auditSection(params, signal) : null;
+    if (audit) places.audit.append(audit.node);
+    body.replaceChildren(...tabs(places, params.tab, audit ? {audit: audit.show} : {}));
   } catch (error) {
     if (error.name !== "AbortError") body.replaceChildren(errorState(error, () => location.reload()));
     return;
@@ -77,12 +87,14 @@ export async function showSystem(main, params, signal) {
 }
 
 /**
- * Return the tabs of the panels with content. The address has the tab that is shown.
+ * Return the tabs of the panels with content. The address has the tab that is shown. A panel with a function in `show`
+ * sets the address itself, when it is shown.
  *
- * @param {Record<"storage" | "work" | "keys" | "users" | "settings", HTMLElement>} places
+ * @param {Record<"storage" | "work" | "keys" | "users" | "audit" | "settings", HTMLElement>} places
  * @param {string | undefined} shown
+ * @param {Record<string, () => unknown>} show
  */
-function tabs(places, shown) {
+function tabs(places, shown, show) {
   let ready = false;
   /** @type {[id: keyof typeof places, text: string][]} */
   const all = [
@@ -90,10 +102,11 @@ function tabs(places, shown) {
     ["work", t("Work")],
     ["keys", t("Keys")],
     ["users", t("Users")],
+    ["audit", t("Audit")],
     ["settings", t("Settings")],
   ];
   const offered = all.filter(([id]) => places[id].hasChildNodes());
-  const onshow = (/** @type {string} */ id) => ready && setQuery({tab: id === "storage" ? "" : id});
+  const onshow = (/** @type {string} */ id) => (show[id] ? show[id]() : ready && setQuery({tab: id === "storage" ? "" : id}));
   const list = tabList(
     t("System"),
     offered.map(([id, text]) => ({id, text, node: places[id], onshow: () => onshow(id)})),

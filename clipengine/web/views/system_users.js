@@ -1,12 +1,15 @@
 // The users in the System view, for callers of scope admin: roles, sessions, and who may sign in.
 
-import {get, patch, remove} from "../lib/api.js";
+import {get, patch, query, remove} from "../lib/api.js";
 import {confirmDialog} from "../lib/dialogs.js";
-import {h, setChildren, table} from "../lib/dom.js";
+import {h} from "../lib/dom.js";
 import {formatAge} from "../lib/format.js";
+import {growingTable} from "../lib/growing_table.js";
+import {LIMITS} from "../lib/limits.js";
 import {menuButton} from "../lib/menus.js";
 import {isCaller, may} from "../lib/rights.js";
 import {ROLES} from "../lib/roles.js";
+import {navigate} from "../lib/router.js";
 import {rich, t} from "../lib/texts.js";
 import {asyncHandler} from "../lib/toasts.js";
 import {showSessions} from "./user_sessions.js";
@@ -17,37 +20,20 @@ import {showSessions} from "./user_sessions.js";
  * @param {AbortSignal} signal
  */
 export async function usersSection(signal) {
-  const rows = h("tbody", {});
-  const more = h("div", {class: "more"});
-  /** @type {string | null} */
-  let next = "";
-
-  /** @param {string} cursor */
-  async function add(cursor) {
-    const {data, next_cursor} = await get(`/v1/users?limit=100${cursor && `&cursor=${encodeURIComponent(cursor)}`}`, {signal});
-    next = next_cursor;
-    rows.append(...data.map((user) => userRow(user, load)));
-    const button = () => h("button", {type: "button", onclick: asyncHandler(() => add(next ?? ""))}, t("Show more"));
-    setChildren(more, next ? [button()] : []);
-  }
-  async function load() {
-    rows.replaceChildren();
-    await add("");
-  }
-
-  await load();
-  if (!rows.childElementCount) return null;
-  return h(
-    "section",
-    {},
-    h("h2", {class: "sub"}, t("Users")),
-    h("div", {class: "panel scroll"}, table([t("Name"), t("Role"), t("Signed in by"), t("Created"), t("Last seen"), ""], rows)),
-    more,
-  );
+  /** @type {() => Promise<void>} */
+  const reload = () => users.load();
+  const users = growingTable({
+    titles: [t("Name"), t("Role"), t("Signed in by"), t("Created"), t("Last seen"), ""],
+    ask: (cursor) => get(query("/v1/users", {limit: LIMITS.page, cursor}), {signal}),
+    row: (user) => userRow(user, reload),
+  });
+  await users.load();
+  if (users.empty) return null;
+  return h("section", {}, h("h2", {class: "sub"}, t("Users")), users.node);
 }
 
-/** @param {User} user */
-const nameOf = ({name, subject}) => name || subject;
+/** @param {Pick<User, "name" | "subject">} user */
+export const nameOf = ({name, subject}) => name || subject;
 
 /**
  * @param {User} user
@@ -107,6 +93,7 @@ function userMenu(user, reload) {
   };
   return menuButton(t("More actions for {name}", {name: nameOf(user)}), "more", () => [
     {text: t("Sessions…"), icon: "keys", run: () => showSessions({user_id: id, title: rich("Sessions of {name}", {name: name()})})},
+    may("read", "audit") && {text: t("Audit log"), icon: "document", run: () => navigate(query("#/system", {tab: "audit", actor: id}))},
     !isCaller(id) && may("write", "users") && {text: disabled ? t("Enable") : t("Disable"), icon: disabled ? "play" : "pause", run: change},
     !isCaller(id) && may("delete", "users") && {text: t("Delete…"), icon: "trash", danger: true, run: erase},
   ]);

@@ -48,6 +48,7 @@ declare global {
   type Role = Schemas["UserObject"]["role"];
   type Scope = Schemas["CreateKey"]["scopes"] extends (infer S)[] | undefined ? S : never;
 
+  type AuditEntry = Schemas["AuditEntryObject"];
   type Batch = Schemas["BatchObject"];
   type Clip = Schemas["ClipObject"];
   type ClipEngineError = Schemas["ErrorObject"];

@@ -21,6 +21,7 @@ type AttributeName =
   | "id"
   | "indeterminate"
   | "inputmode"
+  | "label"
   | "lang"
   | "loop"
   | "max"
