@@ -82,6 +82,8 @@ def test_operator_finds_who_deleted_a_clip(olga: Any, server: RunningServer, rec
     until(page, f"{ROWS} === 2 && {IDLE}")
     assert [each.inner_text() for each in entries(page).locator(".what").all()] == ["Clip deleted", "Clip created"]
     assert page.get_by_label("Id of the object").input_value() == clip.clip_id
+    assert page.evaluate("document.activeElement.textContent") == "Reset"
+    until(page, "document.querySelector('#said').textContent === '2 rows'")
     choice(page, "Action").select_option(label="Clip created")
     until(page, f"{ROWS} === 1")
     page.reload()
@@ -91,6 +93,7 @@ def test_operator_finds_who_deleted_a_clip(olga: Any, server: RunningServer, rec
     page.get_by_text("No entries").wait_for()
     page.get_by_role("button", name="Reset").click()
     until(page, f"{ROWS} > 2")
+    assert choice(page, "Who").evaluate("(node) => node === document.activeElement")
     assert page.url.endswith("#/system?tab=audit")
 
 

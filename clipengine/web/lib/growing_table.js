@@ -63,13 +63,16 @@ export function growingTable({titles, ask, row, empty}) {
     const added = await page(next);
     if (!added) return;
     rows.append(...added);
-    announce(plural(rows.childElementCount, "{count} row", "{count} rows"));
+    announceRows();
     if (added.length) find(added[0], "a, button, select")?.focus();
   }
+
+  const announceRows = () => announce(plural(rows.childElementCount, "{count} row", "{count} rows"));
 
   return {
     node: h("div", {}, frame, footer),
     load,
+    announceRows,
     get empty() {
       return !rows.childElementCount;
     },

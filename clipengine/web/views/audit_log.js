@@ -25,6 +25,7 @@ const MOST_CHARACTERS = "200"; // of an id in a filter
 export function auditSection(params, signal) {
   /** @type {Map<string, string>} */
   const names = new Map(); // of users and keys, by id
+  let named = false; // the names are loaded anew when the tab is shown: a key may have been added
   const table = growingTable({
     titles: [t("Time"), t("Who"), t("Action"), t("Object"), t("Outcome"), t("Address"), ""],
     ask: (cursor) => get(query("/v1/audit", {...values(), limit: LIMITS.page, cursor}), {signal}),
@@ -56,21 +57,38 @@ export function auditSection(params, signal) {
     return {...wanted, after: startOfDay(first), before: startOfDay(last, 1)};
   }
 
-  function changed() {
+  async function changed() {
     if (signal.aborted) return; // typed just before the view was left
+    showFilters();
+    await load();
+    table.announceRows();
+  }
+
+  function showFilters() {
     setQuery({tab: "audit", ...state()});
     reset.disabled = !Object.values(state()).some(Boolean);
+  }
+
+  function show() {
+    named = false;
+    showFilters();
     return load();
   }
 
-  /** @param {Partial<ReturnType<typeof state>>} wanted */
-  function filter({actor: id, ...fields}) {
+  /**
+   * Set filters. The focus moves to the filters, because the menu of a row goes with it.
+   *
+   * @param {Partial<ReturnType<typeof state>>} wanted
+   */
+  async function filter({actor: id, ...fields}) {
     if (id !== undefined) chooseActor(id);
     for (const [name, field] of Object.entries({action, object, from, to})) {
       const value = fields[/** @type {keyof typeof fields} */ (name)];
       if (value !== undefined) field.value = value;
     }
-    return changed();
+    const loaded = changed();
+    (reset.disabled ? actor : reset).focus();
+    await loaded;
   }
 
   /**
@@ -107,11 +125,12 @@ export function auditSection(params, signal) {
       users,
       keys.filter((key) => key.user_id === null),
     );
+    named = true;
   }
 
   async function load() {
     try {
-      if (!names.size) await loadNames();
+      if (!named) await loadNames();
       await table.load();
       problem.replaceChildren();
       table.node.hidden = false;
@@ -140,7 +159,7 @@ export function auditSection(params, signal) {
     table.node,
     h("p", {class: "muted small"}, rich("{command} on the server writes the whole log as JSON lines.", {command: h("code", {}, "clipengine audit export")})),
   );
-  return {node, show: changed};
+  return {node, show};
 }
 
 /**
