@@ -8,10 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
+from clipengine.api.http.access import Object
+from clipengine.client import AsyncClient
 from clipengine.mcp.http import McpEndpoint
+from clipengine.mcp.server import remote_caller
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.audit import Log
 
@@ -108,6 +112,15 @@ def test_request_that_changes_a_role_is_recorded_beside_it(page: httpx.Client, l
     ]
 
 
+def test_refused_sign_in_of_a_disabled_user_names_the_user(page: httpx.Client, server: ApiServer, log: Log) -> None:
+    user = page.get("/session", headers=stated()).json()["id"]
+    server.engine.ledger.users.set_disabled(user, True)
+    log.new()
+    for _ in range(2):
+        assert page.get("/session", headers=stated()).status_code == 403
+    assert refusals(log) == {("session.begin", user, "127.0.0.1"): 2}
+
+
 def test_requests_at_the_same_time_record_a_role_once(page: httpx.Client, log: Log) -> None:
     page.get("/session", headers=stated())
     log.new()
@@ -160,5 +173,17 @@ def test_refused_calls_of_tools_are_counted(server: ApiServer, page: httpx.Clien
         for _ in range(2):
             assert call(wrong, "tools/list").status_code == 401
         assert weak.post("/mcp", json={}, headers=RPC | {"Origin": "https://evil.example"}).status_code == 403
-    assert page.post("/mcp", json={}, headers=RPC | stated() | PAGE).status_code == 401  # a session is no key
+    assert page.post("/mcp", json={}, headers=RPC | stated() | PAGE).status_code == 401  # a session has no tools
     assert refusals(log) == {("tool.call", None, "127.0.0.1"): 4}
+
+
+def test_agent_that_asks_for_its_rights_is_not_refused(server: ApiServer, log: Log) -> None:
+    _, text = server.engine.ledger.keys.create("k", scopes=["read"])
+
+    async def rights() -> list[bool]:
+        async with AsyncClient(server.url, text) as client:
+            caller = remote_caller(client, read_only=False)
+            return [await caller.may("write", Object("clips")), await caller.may("read", Object("rules"))]
+
+    assert anyio.run(rights) == [False, False]
+    assert log.new() == []

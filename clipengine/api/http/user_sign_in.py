@@ -74,9 +74,9 @@ def begin_user_session(
             by_groups=identity.by_groups,
             make_act=identity.make_act,
         )
+        check(user)
         if user.disabled_at is not None:
             raise Forbidden(_DISABLED, hint=_DISABLED_HINT)
-        check(user)
         _, token = ledger.user_sessions.begin(user.user_id, lifetime_ms=lifetime_ms)
     caller = ledger.principals.of_session(token)
     if caller is None:  # disabled at this moment
