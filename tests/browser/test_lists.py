@@ -91,6 +91,19 @@ def test_search_finds_what_is_said(browser: Any, stocked: RunningServer, judge: 
 
 
 @pytest.mark.exhaustive
+@pytest.mark.exhaustive
+def test_search_of_a_view_that_was_left_does_not_change_the_address(browser: Any, stocked: RunningServer) -> None:
+    with opened(browser, stocked) as page:
+        page.clock.install()
+        page.goto(f"{stocked.url}/#/recordings")
+        page.locator(".recording").first.wait_for()
+        page.clock.pause_at(page.evaluate("Date.now() + 1000"))
+        page.get_by_role("searchbox").fill("typed")
+        page.get_by_role("link", name="Webhooks").click()
+        page.clock.run_for(1000)
+        assert page.url.endswith("#/webhooks")
+
+
 def test_names_and_tags_are_edited_in_place(browser: Any, stocked: RunningServer, judge: Judge) -> None:
     with opened(browser, stocked, expected="422.*/v1/clips") as page:
         page.goto(f"{stocked.url}/#/recordings?q=talk+003")

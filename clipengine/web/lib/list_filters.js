@@ -32,6 +32,7 @@ export function startOfDay(date, after = 0) {
  * @property {string} label
  * @property {string} opens
  * @property {() => Promise<void>} onchange
+ * @property {AbortSignal} signal
  */
 
 /**
@@ -40,7 +41,7 @@ export function startOfDay(date, after = 0) {
  *
  * @param {FilterOptions} options
  */
-export function listFilters({statuses, sorts, params, placeholder, label, opens, onchange}) {
+export function listFilters({statuses, sorts, params, placeholder, label, opens, onchange, signal}) {
   let status = statuses.some(([value]) => value === params.status) ? params.status : "";
   /** @type {number | undefined} */
   let timer; // until typed text is searched
@@ -58,6 +59,7 @@ export function listFilters({statuses, sorts, params, placeholder, label, opens,
     clearTimeout(timer);
     timer = setTimeout(changed, TYPING_MS);
   };
+  signal.addEventListener("abort", () => clearTimeout(timer)); // the address is that of another view
   const field = searchField({placeholder, label, opens, onsearch: typed, settled: () => (timer ? changed() : loading)});
   field.input.value = params.q || "";
   const tag = h("input", {maxlength: String(LIMITS.tag), autocomplete: "off", placeholder: t("Any"), value: params.tag || "", oninput: typed});

@@ -49,6 +49,7 @@ export function showClips(main, params, signal) {
       picks.clear();
       return query.reload();
     },
+    signal,
   });
   const store = clipStore(signal, () => query.resync());
   const query = clipQuery({path: "/v1/clips", store, filters, signal});

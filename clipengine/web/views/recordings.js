@@ -77,6 +77,7 @@ export function showRecordings(main, params, signal) {
       picks.clear();
       return query.reload();
     },
+    signal,
   });
   const store = recordingEntities();
   /** @type {ListQuery<Recording>} */
