@@ -9,16 +9,15 @@ import {languageItems} from "./lib/language_menu.js";
 import {menuButton} from "./lib/menus.js";
 import {may, setCaller} from "./lib/rights.js";
 import {ROLES} from "./lib/roles.js";
+import {addUploads, loaded, loadUploads, openUploads} from "./lib/late_uploads.js";
 import {leaveView, route, showCurrent, start} from "./lib/router.js";
 import {characterKeys, setCharacterKeys} from "./lib/shortcuts.js";
 import {t} from "./lib/texts.js";
 import {toastError} from "./lib/toasts.js";
-import {uploads} from "./lib/uploading.js";
 import {showClips} from "./views/clips.js";
 import {deleteNow} from "./views/deleting.js";
 import {showRecordings} from "./views/recordings.js";
 import {showSignIn, signInWithCode, takeCode} from "./views/sign_in.js";
-import {addUploads} from "./views/uploads.js";
 import {showSessions} from "./views/user_sessions.js";
 
 /** @type {{address: string, text: string, image: IconName, kind?: Kind}[]} */
@@ -46,6 +45,7 @@ const LATER = {
   rules: () => import("./views/rules.js"),
   system: () => import("./views/system.js"),
   webhooks: () => import("./views/webhooks.js"),
+  uploads: loadUploads,
 };
 
 route("/recordings", showRecordings);
@@ -93,7 +93,7 @@ function signedIn(who) {
   buildRail(who, session.signal);
   if (may("write", "uploads")) acceptDrops(session.signal, addUploads);
   connect();
-  uploads.open(account);
+  openUploads(account);
   if (isFirst) start();
   else showCurrent();
   setTimeout(() => Promise.allSettled(Object.values(LATER).map((load) => load())), LATER_MS); // a view that needs one reports errors
@@ -115,11 +115,11 @@ function signedOut(message = "") {
  * @param {Session} who
  */
 function signedInAgain(who) {
-  if (who.id === account && uploads.hasFiles) {
+  if (who.id === account && loaded.peek()?.uploads.hasFiles) {
     signedIn(who);
     return;
   }
-  uploads.close();
+  loaded.peek()?.uploads.close();
   location.reload();
 }
 
@@ -224,7 +224,7 @@ async function signOut() {
   disconnect({all: true});
   try {
     const answer = await request("DELETE", "/session", {quiet: true});
-    uploads.close();
+    loaded.peek()?.uploads.close();
     signedOut();
     tabs.postMessage("signed out");
     if (answer?.continue_at) location.assign(answer.continue_at); // the provider's page, which ends its own session

@@ -70,9 +70,12 @@ class TestFiles:
             joined = [http.get(f"/assets/{name}.js").text for name in ("joined", "later")]
         modules = {path.relative_to(WEB).as_posix() for path in WEB.rglob("*.js")} | {"lib/limits.js"}
         apart = {name for name in modules if name.startswith("texts/")} | {"lib/theme.js", "lib/event_worker.js"}
-        found = [name for text in joined for name in re.findall(r'(?m)^\$\["([^"]+)"\] = ', text)]
+        first, later = (re.findall(r'(?m)^\$\["([^"]+)"\] = ', text) for text in joined)
+        found = [*first, *later]
         assert sorted(found) == sorted(set(found))
         assert modules - apart == set(found)
+        assert not {name for name in first if "upload" in name} - {"lib/late_uploads.js", "store/upload_records.js"}
+        assert not re.search(r'\bimport\("\./"\)', "".join(joined))
         for text in joined:
             if NODE:
                 subprocess.run([NODE, "--input-type=module", "--check"], input=text, text=True, check=True)

@@ -146,10 +146,10 @@ def page_files(
 
 def _joined(modules: Mapping[str, str]) -> dict[str, bytes]:
     first = imported(modules, [_ENTRY])
-    later = imported(modules, imported_later(modules, first), without=first)
+    later = imported_later(modules, first)
     return {
         _JOINED: joined(modules, first, later=_LATER).encode(),
-        _LATER: joined(modules, later, first=_JOINED).encode(),
+        _LATER: joined(modules, later, later=_LATER, first=_JOINED).encode(),
     }
 
 

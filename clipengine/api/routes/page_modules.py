@@ -42,17 +42,25 @@ def imported(contents: Mapping[str, str], names: Sequence[str], *, without: Sequ
     return found
 
 
-def imported_later(contents: Mapping[str, str], names: Sequence[str]) -> list[str]:
-    """Return the modules that these import when needed, without modules whose names are computed."""
-    matches = ((name, match["address"]) for name in names for match in _LATER.finditer(contents[name]))
-    return list(dict.fromkeys(_resolved(*match) for match in matches))
+def imported_later(contents: Mapping[str, str], first: Sequence[str]) -> list[str]:
+    """Return the modules that `first` and these modules import when needed, each after its imports.
+
+    Modules whose names are computed are left out. Raise ValueError for a cycle.
+    """
+    later: list[str] = []
+    while True:
+        matches = ((name, match["address"]) for name in (*first, *later) for match in _LATER.finditer(contents[name]))
+        found = imported(contents, list(dict.fromkeys(_resolved(*match) for match in matches)), without=first)
+        if len(found) == len(later):
+            return found
+        later = found
 
 
-def joined(contents: Mapping[str, str], names: Sequence[str], *, later: str = "", first: str = "") -> str:
+def joined(contents: Mapping[str, str], names: Sequence[str], *, later: str, first: str = "") -> str:
     """Return one module of these, which stand in the order of their imports.
 
-    `later` is the address of the file with the modules that these import when needed, and `first` the address of the
-    file with the modules before these. Both files are siblings of this one.
+    `later` is the address of the file with the modules that are imported when needed, which may be this one, and
+    `first` the address of the file with the modules before these. Both files are siblings of this one.
     """
     head = f'import {{$}} from "./{first}"; export {{$}};' if first else "export const $ = {};"
     return "\n".join([head, *(_block(name, contents, later) for name in names), ""])

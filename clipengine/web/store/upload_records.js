@@ -10,6 +10,16 @@
 const PREFIX = "upload.";
 const KEPT_MS = 30 * 24 * 3600 * 1000; // the server has deleted the bytes long before
 
+/** @param {Keeper} storage */
+const recordsIn = (storage) => Array.from({length: storage.length}, (_, at) => storage.key(at) ?? "").filter((name) => name.startsWith(PREFIX));
+
+/**
+ * Return true if there are unfinished uploads of any account.
+ *
+ * @param {Keeper} storage
+ */
+export const hasRecords = (storage) => recordsIn(storage).length > 0;
+
 export class UploadRecords {
   /**
    * @param {Keeper} storage
@@ -54,10 +64,9 @@ export class UploadRecords {
 
   // Return the uploads of this account, and delete records that are of no use any more.
   all() {
-    const names = Array.from({length: this.storage.length}, (_, at) => this.storage.key(at) ?? "").filter((name) => name.startsWith(PREFIX));
     /** @type {{id: string, record: UploadRecord}[]} */
     const found = [];
-    for (const name of names) {
+    for (const name of recordsIn(this.storage)) {
       const id = name.slice(PREFIX.length);
       const record = this.get(id);
       if (record && Date.now() - record.at > KEPT_MS) this.forget(id);

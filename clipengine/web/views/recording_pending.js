@@ -6,11 +6,11 @@ import {filePicker} from "../lib/dropped_files.js";
 import {errorDetails} from "../lib/error_views.js";
 import {listen} from "../lib/events.js";
 import {titleOf} from "../lib/format.js";
+import {withUploads} from "../lib/late_uploads.js";
 import {may} from "../lib/rights.js";
 import {navigate} from "../lib/router.js";
 import {t} from "../lib/texts.js";
 import {asyncHandler} from "../lib/toasts.js";
-import {uploads} from "../lib/uploading.js";
 import {mayRegisterAgain, recordingDownload, registerAgain, removeRecordings} from "./recording_actions.js";
 import {head} from "./studio_head.js";
 
@@ -58,7 +58,7 @@ export function showPending(main, recording, signal, show) {
  */
 function failedState(recording, error) {
   const files = filePicker((chosenFiles) => {
-    uploads.add(chosenFiles);
+    withUploads(({uploads}) => uploads.add(chosenFiles));
     navigate("#/recordings");
   });
   const again = h(

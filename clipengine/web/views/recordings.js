@@ -8,13 +8,14 @@ import {editInPlace, editTagsInPlace, tagList} from "../lib/edit_in_place.js";
 import {errorSummary} from "../lib/error_views.js";
 import {listen} from "../lib/events.js";
 import {dayGroup, formatBytes, formatDay, formatMoment, formatTime, titleOf} from "../lib/format.js";
+import {addUploads, loaded} from "../lib/late_uploads.js";
 import {LIMITS} from "../lib/limits.js";
 import {listFilters} from "../lib/list_filters.js";
 import {menuButton} from "../lib/menus.js";
 import {PagedList} from "../lib/paged_list.js";
 import {Picks} from "../lib/picks.js";
 import {posterImage} from "../lib/posters.js";
-import {bind} from "../lib/reactive.js";
+import {bind, within} from "../lib/reactive.js";
 import {may} from "../lib/rights.js";
 import {formatNumber, plural, t} from "../lib/texts.js";
 import {asyncHandler} from "../lib/toasts.js";
@@ -24,7 +25,6 @@ import {computed, signal as signalOf} from "../vendor/signals-core.js";
 import {lastButton, liveMark} from "./live.js";
 import {mayRegisterAgain, recordingDownload, registerAgain, registerFromStore, removeRecordings} from "./recording_actions.js";
 import {transcriptHits} from "./transcript_hits.js";
-import {addUploads, uploadRows, watchUploads} from "./uploads.js";
 
 /** @import {ReadonlySignal} from "../vendor/signals-core.js" */
 
@@ -134,7 +134,7 @@ export function showRecordings(main, params, signal) {
     skeleton,
     titleOf,
     row: (recording) => recordingRow(recording, actions),
-    before: uploadRows,
+    before: () => loaded.value?.uploadRows() ?? [],
     groupOf: (recording) => (filters.byDay ? dayGroup(recording.created_at) : null),
     empty: () => (filters.empty ? emptyState(() => picker.click()) : noMatches(found.value)),
     across: true,
@@ -142,7 +142,7 @@ export function showRecordings(main, params, signal) {
     signal,
   });
   recordings.list.classList.add("rows");
-  watchUploads(signal, add);
+  within(signal, () => bind(() => loaded.value?.watchUploads(signal, add)));
   main.append(
     h(
       "div",

@@ -14,6 +14,8 @@ import {computed} from "../vendor/signals-core.js";
 /** @import {Step, Upload, UploadState} from "../store/upload.js" */
 /** @typedef {{image: IconName, text: string, run: () => unknown}} Action */
 
+export {uploads};
+
 const SHOWN_ROWS = 50;
 const STEADY_MS = 2000; // after which the speed says something
 
