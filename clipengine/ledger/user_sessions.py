@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from clipengine.errors import NotFound
 from clipengine.ids import new_id
+from clipengine.ledger.database.act import Act, acting, current_act
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import UserSessionRow
 from clipengine.ledger.pages import Page, read_page
@@ -54,11 +55,12 @@ class UserSessions:
         return session, token
 
     def _end_oldest(self, user_id: str) -> None:
-        """End the oldest sessions of a user that are too many."""
+        """End the oldest sessions of a user that are too many, as an act of the caller who begins another."""
         own = UserSessionRow.select(UserSessionRow.session_id).where(UserSessionRow.user_id == user_id)
         newest = own.order_by(UserSessionRow.created_at.desc(), UserSessionRow.session_id.desc())
         for row in self._database.rows(newest.offset(MAX_SESSIONS - 1).limit(MAX_SESSIONS)):
-            self.end(row["session_id"])
+            with acting(_act_of_end(user_id, row["session_id"])), self._database.transaction():
+                self.end(row["session_id"])
 
     def find(self, token: str) -> UserSession | None:
         """Return the session of a token, or None if it is unknown or has expired."""
@@ -97,6 +99,13 @@ class UserSessions:
     def end(self, session_id: str) -> None:
         """End a session, if it exists."""
         self._database.change(UserSessionRow.delete().where(UserSessionRow.session_id == session_id))
+
+
+def _act_of_end(user_id: str, session_id: str) -> Act | None:
+    begin = current_act()
+    if begin is None:
+        return None
+    return Act("session.end", begin.actor, path=[user_id, session_id], request_id=begin.request_id)
 
 
 def _digest(token: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 
 from clipengine.api.http.access import Object
 from clipengine.client import AsyncClient
+from clipengine.ledger import user_sessions
 from clipengine.mcp.http import McpEndpoint
 from clipengine.mcp.server import remote_caller
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
@@ -110,6 +111,19 @@ def test_request_that_changes_a_role_is_recorded_beside_it(page: httpx.Client, l
         ("user.update", "proxy", user),
         ("webhook.create", user, made),
     ]
+
+
+def test_session_that_another_one_replaces_has_a_row(
+    page: httpx.Client, server: ApiServer, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_sessions, "MAX_SESSIONS", 1)
+    user = page.get("/session", headers=stated()).json()["id"]
+    (first,) = [each for each in log.new() if each.action == "session.begin"]
+    with server.client("") as other:
+        other.get("/session", headers=stated())
+    begun, ended = rows(log)
+    assert begun[:4] == ("session.begin", "user", user, "proxy")
+    assert ended == ("session.end", "user", user, "proxy", first.object_id, user)
 
 
 def test_refused_sign_in_of_a_disabled_user_names_the_user(page: httpx.Client, server: ApiServer, log: Log) -> None:
