@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from clipengine.errors import RateLimited, UploadLocked, UploadNotFound
+from clipengine.ledger.database.act import Act, acting, current_act
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import ResumableUploadRow
 from clipengine.ledger.lease import InFlight, Leases, Living, owned_rows
@@ -93,12 +94,18 @@ class ResumableUploads:
         return touched
 
     def complete(self, upload: ResumableUpload, *, etag: str) -> ResumableUpload:
-        """Register the recording. Raises UploadLocked if the claim was lost."""
+        """Register the recording. Raises UploadLocked if the claim was lost.
+
+        The audit log gets a row for the recording within the upload, by the actor of the request.
+        """
         completed = replace(upload, completed_at=now_ms())
+        act, ids = current_act(), (upload.upload_id, upload.recording_id)
+        creation = None if act is None else Act("recording.create", act.actor, path=ids, request_id=act.request_id)
         with self._database.transaction(ordered=False):
             self._change(upload, {"completed_at": completed.completed_at})
             key, size = upload.partial.key, upload.partial.size
-            self._recordings.register(key, upload.spec, etag=etag, size=size, recording_id=upload.recording_id)
+            with acting(creation):
+                self._recordings.register(key, upload.spec, etag=etag, size=size, recording_id=upload.recording_id)
         return completed
 
     def release(self, upload: ResumableUpload) -> None:

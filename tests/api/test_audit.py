@@ -19,6 +19,7 @@ from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.audit import Log
 from tests.support.batches import run_batches
+from tests.support.tus import append, begin
 
 # Recorded by what is no operation of the API.
 ELSEWHERE = {"other", "session.begin", "share.view", "share.download", "secrets.reset", "tool.call", "user.create"}
@@ -98,6 +99,24 @@ def test_change_is_recorded_with_who_what_where_and_which_object(
         ("recording.create", uploaded, None),
         ("segments.update", parent, None),
     ]
+
+
+def test_last_request_of_an_upload_adds_a_row_of_the_recording(
+    engine: RecordedEngine, http: httpx.Client, log: Log
+) -> None:
+    begun = begin(http, 6)
+    path, upload = begun.headers["location"], begun.json()["upload_id"]
+    _, last, repeated = [append(http, path, at, data) for at, data in ((0, b"abc"), (3, b"def"), (3, b"def"))]
+    recording = repeated.headers["upload-recording"]
+    assert log.actions() == [
+        ("recording.create", recording, upload),
+        ("upload.append", upload, None),
+        ("upload.begin", upload, None),
+    ]
+    (row,) = http.get("/v1/audit", params={"object": recording}).json()["data"]
+    assert (row["actor_kind"], row["means"], row["request_id"]) == ("key", "key", last.headers["x-request-id"])
+    whole = begin(http, 3, content=b"abc").json()
+    assert ("recording.create", whole["recording_id"], whole["upload_id"]) in log.actions()
 
 
 def test_deletion_of_nothing_adds_no_row(

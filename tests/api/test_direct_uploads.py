@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from clipengine.errors import StorageUnavailable
+from clipengine.ledger.audit import AuditFilter
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.stores.s3 import S3Store
 from clipengine.work.upload_receiver import UploadReceiver
@@ -90,8 +91,11 @@ def test_parts_in_any_order_are_one_recording(http: httpx.Client, engine: Record
     answers = [http.get(path).json() for _ in range(2)]
     assert answers[0] == answers[1]
     assert (answers[0]["offset"], answers[0]["part_bytes"]) == (len(DATA), None)
-    registered(http, engine, path)
+    recording = registered(http, engine, path)
     assert code(ask(http, path, 1)) == (409, "upload_not_direct")
+    (row,) = engine.ledger.audit.list(AuditFilter(limit=9, object=recording)).data
+    found = (row.action, row.actor_kind, row.means, row.object_id, row.within_id)
+    assert found == ("recording.create", "key", "key", recording, path.rpartition("/")[2])
 
 
 def test_part_of_another_size_is_missing(

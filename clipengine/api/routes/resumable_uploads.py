@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from clipengine.api.http.access import Object, require
+from clipengine.api.http.acts import actor_of
+from clipengine.api.http.auth import credential
 from clipengine.api.http.body_pipe import BodyPipe
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, kept_answer
 from clipengine.api.http.requests.fields import NoBody, NoQuery
@@ -54,6 +56,7 @@ from clipengine.errors import (
     UploadNotFound,
     UploadOffsetConflict,
 )
+from clipengine.ledger.database.act import Act, acting
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.resumable_uploads import ResumableUpload
 from clipengine.objects.base import shown_time
@@ -109,7 +112,9 @@ async def get_upload(slots: anyio.CapacityLimiter, call: _Call) -> Response:
     id = call.path("upload_id")
     upload = await call.in_session(lambda: _own(call, id))
     if upload.completed_at is None and (upload.partial.is_whole or upload.partial.part_bytes):
-        upload = await _in_slot(slots, partial(call.engine.upload_receiver.complete, id))
+        actor = actor_of(call.caller, call.request, credential(call.request))
+        with acting(Act("recording.create", actor, request_id=call.request.scope["request_id"])):
+            upload = await _in_slot(slots, partial(call.engine.upload_receiver.complete, id))
     return json_response(_object(call, upload).to_object(), 200, _headers(call, upload, with_metadata=True))
 
 
