@@ -133,6 +133,7 @@ def make(engine: RecordedEngine, created_by: str | None, key: str | None = None)
     with engine.ledger.session():
         engine.ledger.database.run(own, (created_by,))
     clip = engine.finish(engine.make_clip(recording, created_by=created_by))
+    clip = engine.ledger.clips.update(clip.clip_id, {"tags": ["keep"]}, {})
     engine.ledger.transcripts.put(recording.recording_id, "en", [Cue(0, 1000, "budget")], created_by=created_by)
     return Made(recording, clip)
 
@@ -155,6 +156,15 @@ DELETIONS: dict[str, Delete] = {
     ),
     "expiry of a recording": lambda http, engine, made, by: http.patch(
         f"/v1/recordings/{made.recording.recording_id}", json={"expires_at": LATER}
+    ),
+    "no expiry of a clip": lambda http, engine, made, by: http.patch(
+        f"/v1/clips/{made.clip.clip_id}", json={"expires_at": None}
+    ),
+    "no expiry of a recording": lambda http, engine, made, by: http.patch(
+        f"/v1/recordings/{made.recording.recording_id}", json={"expires_at": None}
+    ),
+    "end of the tag that keeps a clip": lambda http, engine, made, by: http.patch(
+        f"/v1/clips/{made.clip.clip_id}", json={"tags": ["x"]}
     ),
     "share": lambda http, engine, made, by: http.delete(
         f"/v1/clips/{made.clip.clip_id}/shares/{share(engine, made, by)}"
@@ -261,8 +271,25 @@ def test_deletion_by_ids_is_refused_as_a_whole_and_one_by_filter_leaves_others_o
 def test_change_of_an_object_of_another_is_no_deletion(engine: RecordedEngine, people: dict[str, Person]) -> None:
     made = make(engine, people["other"].user.user_id)
     http = people["editor"].http
-    assert http.patch(f"/v1/clips/{made.clip.clip_id}", json={"label": "b", "expires_at": None}).status_code == 200
+    assert http.patch(f"/v1/clips/{made.clip.clip_id}", json={"label": "b", "tags": ["keep", "x"]}).status_code == 200
     assert http.patch(f"/v1/recordings/{made.recording.recording_id}", json={"name": "b"}).status_code == 200
+
+
+def test_recording_whose_expiry_its_editor_ended_expires_by_the_setting_of_the_operator(
+    engine: RecordedEngine, people: dict[str, Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with clips of others, which the expiry of an editor waits for."""
+    made = make(engine, people["editor"].user.user_id)
+    one = f"/v1/recordings/{made.recording.recording_id}"
+    for expires_at in (LATER, None):
+        assert people["editor"].http.patch(one, json={"expires_at": expires_at}).status_code == 200
+    engine.finish(engine.make_clip(made.recording, created_by=people["other"].user.user_id))
+    completed = engine.ledger.recordings.get(made.recording.recording_id).completed_at
+    assert completed is not None
+    monkeypatch.setattr("clipengine.ledger.expiry.now_ms", lambda: completed + 1000)
+    assert engine.ledger.expiry.run_recordings(keep_ms=None) == 0
+    engine.ledger.expiry.run_recordings(keep_ms=1000)
+    assert people["editor"].http.get(one).status_code == 404
 
 
 def test_replaced_transcript_stays_that_of_its_creator(engine: RecordedEngine, people: dict[str, Person]) -> None:

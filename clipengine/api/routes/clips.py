@@ -63,6 +63,7 @@ from clipengine.errors import (
     UnknownWatermark,
     located,
 )
+from clipengine.ledger.clip_bytes_limit import KEEP_TAG
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.events import origin_of
 from clipengine.ledger.idempotency import Answer as StoredAnswer
@@ -180,9 +181,10 @@ def list_deliveries(call: Call[PageQuery, NoBody]) -> Response:
 
 def update_clip(call: Call[NoQuery, UpdateClip]) -> Response:
     body, clip = call.body, find_clip(call)
-    if body.expires_at is not None:  # which deletes the clip later
-        require(call.caller, "delete", Object("clips", clip.clip_id, lambda: clip.created_by))
     values = body.columns()
+    ends_keep = KEEP_TAG in set(clip.tags) - set(values.get("tags", clip.tags))
+    if ends_keep or "expires_at" in values:  # also null: the settings may then delete the clip at once
+        require(call.caller, "delete", Object("clips", clip.clip_id, lambda: clip.created_by))
     if "label" in values:
         with located(pointer="/label"):
             check_label(values["label"] or "")

@@ -225,11 +225,11 @@ def list_pieces(call: Call[ListPieces, NoBody]) -> Response:
 def update_recording(call: Call[NoQuery, UpdateRecording]) -> Response:
     recordings, id = call.ledger.recordings, call.path("recording_id")
     values, expires_at = call.body.columns(), call.body.expires_at
-    if expires_at is not None:  # which deletes the recording and its clips later
+    if "expires_at" in values:  # also null: the settings may then delete the recording at once
         of = partial(owners.of_recording, call.ledger, {"recording_id": id})
         require(call.caller, "delete", Object("recordings", id, of))
         deletes_all = may(call.caller, "delete", Object("recordings", id))
-        values["expires_by"] = None if deletes_all else call.caller.id
+        values["expires_by"] = None if expires_at is None or deletes_all else call.caller.id
     check_expiry(expires_at)
     changed = recordings.update(id, values, call.body.metadata or {})
     return json_response(_counted(call, [changed])[0].to_object())
