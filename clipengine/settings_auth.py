@@ -67,15 +67,15 @@ class GroupRoles(SettingsTable):
     default_role: Literal["none", "viewer", "editor"] = "none"
 
     def role(self, groups: Collection[str]) -> Literal["viewer", "editor", "operator"] | None:
-        """Return the highest role of the groups, or the default role; None if there is none."""
+        """Return the highest role of the groups, or the default role if they give none; None for no role."""
         own = set(groups)
         if not own.isdisjoint(self.operators):
             return "operator"
         if not own.isdisjoint(self.editors):
             return "editor"
-        if self.default_role == "none":
-            return None if own.isdisjoint(self.viewers) else "viewer"
-        return self.default_role
+        if not own.isdisjoint(self.viewers):
+            return "viewer"
+        return None if self.default_role == "none" else self.default_role
 
 
 class ProxySignIn(GroupRoles):

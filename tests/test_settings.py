@@ -18,6 +18,7 @@ from clipengine.clips.options.watermarks import Watermark
 from clipengine.errors import SettingsError
 from clipengine.rules.rule import ConfiguredRule
 from clipengine.settings import Folder, Settings, Transcription, Webhooks
+from clipengine.settings_auth import GroupRoles, OidcSignIn, ProxySignIn
 from clipengine.settings_sources import load
 
 ROOT = Path(__file__).parent.parent
@@ -306,3 +307,23 @@ def test_transcription_names_its_transcribers_in_order() -> None:
             Transcription.model_validate(wrong)
     with pytest.raises(ValidationError, match="needs"):
         Settings(transcription=Transcription(ahead=True))
+
+
+@pytest.mark.parametrize(
+    ("groups", "role"),
+    [
+        ((), "editor"),
+        (("people",), "editor"),
+        (("guests",), "viewer"),
+        (("guests", "people"), "viewer"),
+        (("guests", "cutters"), "editor"),
+        (("guests", "cutters", "admins"), "operator"),
+        (("Guests",), "editor"),
+    ],
+)
+@pytest.mark.parametrize("settings", [ProxySignIn, OidcSignIn])
+def test_groups_give_their_highest_role_and_only_other_users_the_default(
+    settings: type[GroupRoles], groups: tuple[str, ...], role: str
+) -> None:
+    lists: dict[str, Any] = {"operators": ["admins"], "editors": ["cutters"], "viewers": ["guests"]}
+    assert settings(**lists, default_role="editor").role(groups) == role
