@@ -10,6 +10,7 @@ import io
 import logging
 import threading
 from collections import deque
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -94,8 +95,11 @@ class BodyPipe(io.RawIOBase):
         return count
 
 
-async def feed(request: Request, pipe: BodyPipe) -> None:
-    """Copy the body into the pipe. Never raises: an error is passed to the pipe."""
+async def feed(request: Request, pipe: BodyPipe, check: Callable[[], Awaitable[None]]) -> None:
+    """Copy the body into the pipe. Never raises: an error is passed to the pipe.
+
+    `check` is called before each chunk; the body ends with the error that it raises.
+    """
     loop = asyncio.get_running_loop()
     chunks = request.stream()
     pace, received = Pace(STALL_SECONDS), 0
@@ -108,11 +112,14 @@ async def feed(request: Request, pipe: BodyPipe) -> None:
                 break
             received += len(chunk)
             pace.add(waited=loop.time() - asked, received=len(chunk))
+            await check()
             await pipe.send(chunk)
     except TimeoutError:
         pipe.fail(MalformedRequest("The upload came too slowly, or not at all", hint=pipe.hint))
     except ClientDisconnect:
         pipe.fail(MalformedRequest("The client ended the connection before the upload was whole"))
+    except ClipEngineError as error:
+        pipe.fail(error)
     except Exception as error:  # otherwise the reader would wait forever
         log.exception("an upload failed")
         pipe.fail(Internal(f"The upload failed: {type(error).__name__}"))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
@@ -37,6 +38,7 @@ from clipengine.api.http.ports import Engine
 from clipengine.api.http.problems import problem
 from clipengine.api.http.rate_limit import RateLimiter
 from clipengine.api.http.requests.fields import B, Body, NoBody, NoQuery, Q
+from clipengine.api.http.rights import Rights
 from clipengine.api.http.validation import (
     collected,
     idempotency_key,
@@ -46,7 +48,7 @@ from clipengine.api.http.validation import (
     validate_body,
     validate_query,
 )
-from clipengine.errors import ClipEngineError, Internal, MethodNotAllowed, RequestError
+from clipengine.errors import ClipEngineError, Internal, MethodNotAllowed, RequestError, StorageError
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.principals import Principal
@@ -66,9 +68,13 @@ class Call(Generic[Q, B]):
     engine: Engine
     changes: ChangeBroadcast
     request: Request
-    caller: Principal
+    rights: Rights
     query: Q
     body: B
+
+    @property
+    def caller(self) -> Principal:
+        return self.rights.caller
 
     @property
     def ledger(self) -> Ledger:
@@ -98,8 +104,25 @@ class Call(Generic[Q, B]):
             return await run_in_threadpool(work, *values)
 
     async def in_session(self, work: Callable[[], T]) -> T:
-        """Run `work` in the thread pool inside a session of the ledger, as `in_thread`."""
-        return await self.in_thread(in_session, self.ledger, work)
+        """Run `work` in the thread pool inside a session of the ledger, as `in_thread`.
+
+        Raises Unauthorized or Forbidden if the caller has meanwhile lost the right to make the request.
+        """
+
+        def checked() -> T:
+            self.rights.check()
+            return work()
+
+        return await self.in_thread(in_session, self.ledger, checked)
+
+    async def check_rights(self) -> None:
+        """Raise Unauthorized or Forbidden if the caller has meanwhile lost the right to make the request.
+
+        While the ledger cannot be read, nothing is raised: rights do not change either.
+        """
+        if self.rights.are_due:
+            with suppress(StorageError):
+                await self.in_session(lambda: None)
 
 
 Handler = Callable[[Call[Any, Any]], Response | Awaitable[Response]]
@@ -364,47 +387,57 @@ class Resource:
         given = credential(request)
         set_credential(request.scope, given.text)
         if not operation.takes_json:
-            return await self._call(operation, request, lambda: self._authorized(operation, request, given))
+            return await self._call(operation, request, lambda: self._admitted(operation, request, given))
         # A body takes memory and time, so it is read only for a key that may send it.
         async with own_turn(request.scope):
-            caller = await run_in_threadpool(
-                in_session, self._engine.ledger, lambda: self._authorized(operation, request, given)
+            rights = await run_in_threadpool(
+                in_session, self._engine.ledger, lambda: self._admitted(operation, request, given)
             )
         text = await read_body(request, limit=operation.body.limit(self._engine.settings.server.max_body_bytes))
+
+        def checked() -> Rights:
+            rights.check()
+            return rights
+
         if len(text) <= LARGE_BYTES and not operation.multiplies:
-            return await self._call(operation, request, lambda: caller, text)
+            return await self._call(operation, request, checked, text)
         with large_request(request.scope):
-            return await self._call(operation, request, lambda: caller, text)
+            return await self._call(operation, request, checked, text)
 
     async def _call(
         self,
         operation: Operation,
         request: Request,
-        authorized: Callable[[], Principal],
+        admitted: Callable[[], Rights],
         text: bytes | bytearray = b"{}",
     ) -> Response:
         """Authorise, validate and call the handler in one session, in the thread pool. Return its answer."""
 
         def work() -> Response | Awaitable[Response]:
-            return operation.handler(self._validated(operation, request, authorized(), text))
+            return operation.handler(self._validated(operation, request, admitted(), text))
 
         async with own_turn(request.scope):
             answer = await run_in_threadpool(in_session, self._engine.ledger, work)
         return await answer if isinstance(answer, Awaitable) else answer
 
-    def _authorized(self, operation: Operation, request: Request, given: Credential) -> Principal:
-        """Return the caller and count the request against its rate limit."""
+    def _admitted(self, operation: Operation, request: Request, given: Credential) -> Rights:
+        """Return the rights of the caller, and count the request against the caller's rate limit."""
         ledger = self._engine.ledger
+
+        def permitted(caller: Principal) -> Principal:
+            require(caller, operation.action, operation.object(request.path_params, ledger))
+            return caller
+
         caller = authenticate(ledger, given)
         if operation.audit is not None:
             set_actor(request, actor_of(caller, request, given), ledger.audit)
-        require(caller, operation.action, operation.object(request.path_params, ledger))
+        permitted(caller)
         self._rates.spend(caller.id)
         set_caller(request.scope, caller.id)
-        return caller
+        return Rights(caller, lambda: permitted(authenticate(ledger, given)))
 
     def _validated(
-        self, operation: Operation, request: Request, caller: Principal, text: bytes | bytearray
+        self, operation: Operation, request: Request, rights: Rights, text: bytes | bytearray
     ) -> Call[Any, Any]:
         """Return the validated call. Raise the errors of the body, the query and the headers together."""
         value = parse_json(text, members=operation.body.max_members, tokens=operation.body.max_tokens)
@@ -415,4 +448,4 @@ class Resource:
         if operation.creates:
             collected(found, lambda: idempotency_key(request.headers.get("idempotency-key")))
         raise_all(found)
-        return Call(self._engine, self._changes, request, caller, query, body)
+        return Call(self._engine, self._changes, request, rights, query, body)

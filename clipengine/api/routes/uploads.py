@@ -68,21 +68,24 @@ async def upload_recording(slots: anyio.CapacityLimiter, call: Call[UploadRecord
     stored = await _store(slots, call, key, recording_id, limit=declared_length(call.request) or limit)
 
     def register() -> Recording:
-        try:
-            recording, _ = call.ledger.recordings.register(
-                key,
-                RecordingSpec(name=call.query.name, created_by=call.caller.id),
-                etag=stored.etag,
-                size=stored.size,
-                recording_id=recording_id,
-            )
-        except ClipEngineError:
-            call.engine.store.delete(key)
-            call.engine.previews.copies.drop(recording_id)
-            raise
+        recording, _ = call.ledger.recordings.register(
+            key,
+            RecordingSpec(name=call.query.name, created_by=call.caller.id),
+            etag=stored.etag,
+            size=stored.size,
+            recording_id=recording_id,
+        )
         return recording
 
-    recording = await call.in_session(register)
+    def forget() -> None:
+        call.engine.store.delete(key)
+        call.engine.previews.copies.drop(recording_id)
+
+    try:
+        recording = await call.in_session(register)
+    except ClipEngineError:
+        await call.in_thread(forget)
+        raise
     location = {"Location": f"/v1/recordings/{recording.recording_id}"}
     return json_response(RecordingObject.of(recording).to_object(), 202, location)
 
@@ -104,7 +107,7 @@ async def _store(
 async def received(slots: anyio.CapacityLimiter, call: Call[Any, NoBody], pipe: BodyPipe, store: Callable[[], T]) -> T:
     """Return the result of `store`, which runs in a thread and reads the request's body from the pipe."""
     stopping = StorageUnavailable("The server is stopping", hint=f"Wait until it is back. {pipe.hint}")
-    feeding = asyncio.create_task(feed(call.request, pipe))
+    feeding = asyncio.create_task(feed(call.request, pipe, call.check_rights))
     try:
         with call.changes.closing(lambda: pipe.fail(stopping)):
             return await anyio.to_thread.run_sync(store, limiter=slots)
