@@ -1,8 +1,8 @@
 """The chain that seals the audit log, so that a change behind the back of the engines is found.
 
 A seal is an HMAC with a key that is derived from the key of the secrets, which is not in the database. It covers a
-batch of rows and the seal of the batch before; the newest is the head. The heads are logged, so that the end of the
-log cannot be cut off and its head be put back unnoticed (see `AuditChain.verify`).
+batch of rows and the seal of the batch before; the newest is the head. The heads are logged, and each host keeps the
+newest one in a file, so that the end of the log cannot be cut off, or the log be replaced, unnoticed (see `remember`).
 
 Writers of rows do not wait for each other. A row has no place in the chain until it is sealed: a batch takes rows that
 are visible and have none yet, whatever their ids and times. A transaction that commits late is therefore sealed in a
@@ -11,6 +11,8 @@ Engines of 0.2.0 write no rows.
 
 Retention deletes whole batches from the oldest on, and moves the anchor, a sealed record of the last one that it has
 deleted. After the key of the secrets was lost, the anchor also says which batches nobody can verify any more.
+
+Everything is read as it is stored, whatever its type, because a writer of the database may have stored anything.
 """
 
 from __future__ import annotations
@@ -20,12 +22,13 @@ import hmac
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from clipengine.ledger.audit import AuditEntry, as_entry
-from clipengine.ledger.database.database import Database, Statement, compact_json, insert_statement, param
-from clipengine.ledger.database.meta import read_meta, store_meta
+from clipengine.ledger.audit_head import HeadFile, Link
+from clipengine.ledger.database.database import Database, Row, compact_json, insert_statement
+from clipengine.ledger.database.meta import store_meta
 from clipengine.ledger.database.schema import AuditBatchRow, AuditRow
 from clipengine.timecode import now_ms
 
@@ -34,28 +37,12 @@ _TAG_CHARACTERS = 32  # 128 bits
 _ANCHOR, _HEAD = "audit_anchor", "audit_head"
 _TURN = "audit chain"
 _UNKNOWN = "?"  # head of a batch whose record is missing
-_UNSEALED = AuditRow.batch.is_null()
+_MOST_BATCHES = 10**15
 _INSERT = insert_statement(AuditBatchRow)
-# A range, because SQLite also stores fractions, which a writer of the database may have inserted.
-_BATCH = Statement(
-    AuditRow.select()
-    .where(AuditRow.batch >= param(AuditRow.batch, "number"), AuditRow.batch < param(AuditRow.batch, "next"))
-    .order_by(AuditRow.audit_id)
-)
+_COLUMNS = tuple(AuditRow._meta.sorted_field_names)
+_ROWS = f"SELECT {', '.join(_COLUMNS)} FROM audit"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Link:
-    """A position in the chain: the number of a batch and its seal. The chain begins with batch 0."""
-
-    number: int
-    head: str
-    unverifiable: int = 0  # batches up to this one were sealed with a lost key; of an anchor
-
-    def __str__(self) -> str:
-        return f"{self.number}:{self.head}"
 
 
 @dataclass(frozen=True)
@@ -67,34 +54,100 @@ class Fault:
     message: str
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """A head that must be in the chain, and where it comes from."""
+
+    link: Link
+    origin: str
+
+
 class AuditChain:
-    def __init__(self, database: Database, derive: Callable[[str], bytes]) -> None:
+    def __init__(self, database: Database, derive: Callable[[str], bytes], file: HeadFile | None = None) -> None:
         self._database = database
         self._key = derive("audit log")
+        self._file = file
+        self._logged: set[str] = set()
 
     # ---- sealing
 
     def seal(self) -> Link | None:
         """Seal one batch of the rows that are not sealed yet, and return the new head, or None without such rows."""
-        if self._database.row(AuditRow.select(AuditRow.audit_id).where(_UNSEALED).limit(1)) is None:
+        if not self._database.run("SELECT 1 FROM audit WHERE batch IS NULL LIMIT 1"):
             return None
-        with self._database.transaction(ordered=False):
-            self._database.turn(_TURN)
-            query = AuditRow.select().where(_UNSEALED).order_by(AuditRow.at, AuditRow.audit_id).limit(ROWS_OF_A_BATCH)
-            rows = sorted(map(as_entry, self._database.rows(query)), key=lambda each: each.audit_id)
+        with self._turn():
+            unsealed = f"{_ROWS} WHERE batch IS NULL ORDER BY at, audit_id LIMIT {ROWS_OF_A_BATCH}"
+            found = [each for each in self._rows(unsealed) if _is_id(each["audit_id"])]
+            rows = sorted(found, key=lambda each: str(each["audit_id"]))
             if not rows:
                 return None
-            last = self._link(_HEAD)
-            entries = [[each.audit_id, self._tag(last.number + 1, each)] for each in rows]
+            last = self._last()
+            entries = [[each["audit_id"], self._tag(last.number + 1, each)] for each in rows]
             head = self._after(last, entries)
-            newest = max(each.at for each in rows)
+            newest = max((each["at"] for each in rows if isinstance(each["at"], int)), default=0)
             row = {"number": head.number, "entries": entries, "newest_at": newest, "sealed_at": now_ms()}
             self._database.insert(_INSERT, **row, head=head.head)
-            these = AuditRow.audit_id.in_([each.audit_id for each in rows])
+            these = AuditRow.audit_id.in_([each["audit_id"] for each in rows])
             self._database.change(AuditRow.update(batch=head.number).where(these))
             self._store(_HEAD, head)
         log.info("the audit log is sealed up to batch %d with %d rows: head %s", head.number, len(rows), head)
         return head
+
+    def _last(self) -> Link:
+        """Return the link that the next batch follows.
+
+        If the head was changed or removed, the chain continues after a gap, which `verify` reports from then on.
+        """
+        try:
+            return self._head()
+        except _Forged as error:
+            self._log_once(logging.ERROR, f"{error}; the audit log continues after a gap")
+            return Link(self._newest() + 1, _UNKNOWN)
+
+    def remember(self) -> None:
+        """Write the head to the file of this host, if the chain leads to it from the head in the file.
+
+        Otherwise the file keeps its head, so that `verify` fails, and an error is logged once.
+        """
+        if self._file is None:
+            return
+        try:
+            seen = self._file.read()
+            head = self._head() if seen is None else self._continued(seen)
+        except (_Forged, OSError, ValueError) as error:
+            self._log_once(logging.ERROR, f"the audit log cannot be compared with {self._file.path}: {error}")
+            return
+        if head is None:
+            advice = "see `clipengine audit verify`"
+            self._log_once(logging.ERROR, f"the audit log does not contain head {seen} of {self._file.path}: {advice}")
+        elif head.number and head != seen:
+            try:
+                self._file.write(head)
+            except OSError as error:
+                reason = f"{self._file.path} cannot be written: {error.strerror}"
+                self._log_once(logging.WARNING, f"the head of the audit log is not kept: {reason}")
+
+    def _continued(self, seen: Link) -> Link | None:
+        """Return the head if the chain leads to it from `seen` or from the anchor, else None."""
+        with self._turn():
+            last, head = self._link(_ANCHOR), self._head()
+        if seen.number > head.number or (seen.number == last.number and seen.head != last.head):
+            return None
+        last = max(last, seen, key=lambda each: each.number)
+        while last.number < head.number:
+            stored = self._batch(last.number + 1)
+            if stored is not None and (entries := _entries(stored["entries"])) is not None:
+                last = self._after(last, entries)
+            elif (anchor := self._link(_ANCHOR)).number > last.number:  # deleted meanwhile
+                last = anchor
+            else:
+                return None
+        return head if last.head == head.head else None
+
+    def _log_once(self, level: int, message: str) -> None:
+        if message not in self._logged:
+            self._logged.add(message)
+            log.log(level, "%s", message)
 
     def remove(self, *, keep_ms: int | None) -> int:
         """Delete the oldest batch if all its rows are older than `keep_ms`, and return the number of rows.
@@ -111,10 +164,12 @@ class AuditChain:
             oldest = self._is_old(before)
             if not oldest:
                 return 0
-            number = oldest["number"]
+            number, anchor = oldest["number"], self._anchor()
+            if anchor is None:
+                self._log_once(logging.ERROR, f"{_Forged(_ANCHOR)}; old rows of the audit log are kept")
+                return 0
             removed = self._database.change(AuditRow.delete().where(AuditRow.batch == number))
             self._database.change(AuditBatchRow.delete().where(AuditBatchRow.number == number))
-            anchor = self._link(_ANCHOR)
             if number > anchor.number:
                 self._store(_ANCHOR, Link(number, oldest["head"], anchor.unverifiable))
             return removed or 1
@@ -144,74 +199,148 @@ class AuditChain:
     def verify(self, known: Sequence[Link] = ()) -> Iterator[Fault | Link]:
         """Yield the faults of the log and then its head. `known` are heads of log lines, which must be in the chain.
 
-        Rows that are not sealed yet are not verified. Batches that are sealed or deleted meanwhile are no faults.
+        So must the head in the file of this host. Rows that are not sealed yet are not verified. Batches that are
+        sealed or deleted meanwhile are no faults.
         """
-        try:
-            yield from self._verified({each.number: each.head for each in known})
-        except _Forged as error:
-            yield Fault("head", error.name, f"the record `{error.name}` was changed or removed")
+        wanted = [_Wanted(each, "the one given") for each in known]
+        if self._file is not None:
+            try:
+                seen = self._file.read()  # before the head, which engines advance first
+            except (OSError, ValueError) as error:
+                yield Fault("head", self._file.path.name, f"{self._file.path} cannot be read: {error}")
+            else:
+                advice = "delete the file only after an intended restore of the database"
+                wanted += [] if seen is None else [_Wanted(seen, f"the one in {self._file.path}; {advice}")]
+        yield from self._verified(wanted)
 
-    def _verified(self, wanted: dict[int, str]) -> Iterator[Fault | Link]:
-        last, end = self._link(_ANCHOR), self._link(_HEAD)
+    def _verified(self, wanted: Sequence[_Wanted]) -> Iterator[Fault | Link]:
+        with self._turn():
+            last, end, faults = self._ends()
+        yield from faults
         yield from self._unexpected(last, end)
-        if wanted.pop(last.number, last.head) != last.head:
-            yield Fault("head", str(last.number), f"batch {last.number} has another head than the one given")
+        yield from _differing(wanted, last.number - 1, last)
         while last.number < end.number:
-            with self._database.transaction(durable=False, ordered=False):
-                self._database.turn(_TURN)  # nothing is deleted while the batch is read
-                anchor = self._link(_ANCHOR)
-                if anchor.number > last.number:  # deleted meanwhile
+            with self._turn():  # nothing is deleted while the batch is read
+                anchor = self._anchor()
+                if anchor is not None and anchor.number > last.number:  # deleted meanwhile
                     last = anchor
                     continue
-                link, faults = self._verify_batch(last)
+                link, faults = self._verify_batch(last, end)
             yield from faults
-            if wanted.pop(link.number, link.head) != link.head:
-                yield Fault("head", str(link.number), f"batch {link.number} has another head than the one given")
+            yield from _differing(wanted, last.number, link)
             last = link
-        if last.head not in (end.head, _UNKNOWN) and last.number == end.number:
+        if _UNKNOWN not in (last.head, end.head) and (last.number, last.head) != (end.number, end.head):
             yield Fault("head", str(end.number), f"the head of batch {end.number} differs from the stored one")
-        for number in sorted(each for each in wanted if each > end.number):
-            yield Fault("head", str(number), f"batch {number} is missing at the end of the log")
-        yield end
+        for each in sorted(wanted, key=lambda each: each.link.number):
+            if (number := each.link.number) > end.number:
+                message = f"batch {number} is missing at the end of the log, with the head {each.origin}"
+                yield Fault("head", str(number), message)
+        if end.head != _UNKNOWN:
+            yield end
 
-    def _verify_batch(self, last: Link) -> tuple[Link, list[Fault]]:
-        """Return the link after `last`, and the faults of its batch. Without its record, all links are unknown."""
-        number = last.number + 1
-        stored = self._database.row(AuditBatchRow.select().where(AuditBatchRow.number == number))
-        rows = {
-            each.audit_id: each for each in map(as_entry, self._database.rows(_BATCH, number=number, next=number + 1))
-        }
-        if stored is None:
-            return Link(number, _UNKNOWN), [Fault("batch", str(number), f"the record of batch {number} is missing")]
+    def _ends(self) -> tuple[Link, Link, list[Fault]]:
+        """Return the anchor and the head, or the ends of the batches in place of what was changed, and the faults."""
         faults = []
-        link = self._after(last, stored["entries"])
-        if last.head != _UNKNOWN and not hmac.compare_digest(link.head, stored["head"]):
-            faults.append(Fault("batch", str(number), f"the record of batch {number} was changed"))
-        for id, tag in stored["entries"]:
+        start = self._anchor()
+        if start is None:
+            faults.append(_changed(_ANCHOR))
+            ((first,),) = self._database.run("SELECT min(number) FROM audit_batches")
+            start = Link((first or 1) - 1, _UNKNOWN)
+        try:
+            end = self._head()
+        except _Forged:
+            faults.append(_changed(_HEAD))
+            end = Link(max(start.number, self._newest()), _UNKNOWN)
+        return start, end, faults
+
+    def _verify_batch(self, last: Link, end: Link) -> tuple[Link, list[Fault]]:
+        """Return the link after `last`, and the faults of its batch.
+
+        If records are missing, return the link before the next one. The link after it is unknown.
+        """
+        number = last.number + 1
+        stored = self._batch(number)
+        if stored is None:
+            query = "SELECT min(number) FROM audit_batches WHERE number > ?"
+            ((following,),) = self._database.run(query, (number,))
+            until = min(end.number, (following or _MOST_BATCHES) - 1)
+            which = f"the record of batch {number} is" if until == number else f"the records up to batch {until} are"
+            return Link(until, _UNKNOWN), [Fault("batch", str(number), f"{which} missing")]
+        changed = Fault("batch", str(number), f"the record of batch {number} was changed")
+        link = Link(number, str(stored["head"]))
+        entries = _entries(stored["entries"])
+        if entries is None:
+            return link, [changed]
+        faults = []
+        if last.head != _UNKNOWN and self._after(last, entries) != link:
+            faults.append(changed)
+        # A range, because SQLite also stores fractions, which a writer of the database may have inserted.
+        found = self._rows(f"{_ROWS} WHERE batch >= ? AND batch < ? ORDER BY audit_id", number, number + 1)
+        rows = {each["audit_id"]: each for each in found}
+        for id, tag in entries:
             row = rows.pop(id, None)
             if row is None:
-                faults.append(Fault("missing", id, f"row {id} of batch {number} is missing"))
-            elif not hmac.compare_digest(self._tag(number, row), tag):
-                faults.append(Fault("changed", id, f"row {id} of batch {number} was changed"))
-        faults += [Fault("inserted", id, f"row {id} was inserted into batch {number}") for id in rows]
-        return Link(number, stored["head"]), faults
+                faults.append(_of_row("missing", id, f"of batch {number} is missing"))
+            elif not _equal(self._tag(number, row), tag):
+                faults.append(_of_row("changed", id, f"of batch {number} was changed"))
+        faults += [_of_row("inserted", id, f"was inserted into batch {number}") for id in rows]
+        return link, faults
 
     def _unexpected(self, start: Link, end: Link) -> Iterator[Fault]:
         """Yield rows that claim to be in batches that the chain does not have."""
-        deleted = (AuditRow.batch > start.unverifiable) & (AuditRow.batch < start.number + 1)
-        for outside in (AuditRow.batch <= 0, deleted, AuditRow.batch >= end.number + 1):
-            query = AuditRow.select(AuditRow.audit_id, AuditRow.batch).where(outside)
-            for row in self._database.rows(query.order_by(AuditRow.batch, AuditRow.audit_id).limit(ROWS_OF_A_BATCH)):
+        deleted = f"batch > {start.unverifiable:d} AND batch < {start.number + 1:d}"
+        for outside in ("batch <= 0", deleted, f"batch >= {end.number + 1:d}"):
+            query = f"{_ROWS} WHERE {outside} ORDER BY batch, audit_id LIMIT {ROWS_OF_A_BATCH}"
+            for row in self._rows(query):
                 id, batch = row["audit_id"], row["batch"]
                 is_number = isinstance(batch, int)  # SQLite stores others, too
-                if not (is_number and end.number < batch <= self._link(_HEAD).number):  # else it was sealed meanwhile
-                    yield Fault("inserted", id, f"row {id} is in batch {batch}, which does not exist")
+                if not (is_number and end.number < batch <= self._newest()):  # else it was sealed meanwhile
+                    yield _of_row("inserted", id, f"is in batch {batch!a}, which does not exist")
+
+    # ---- reading
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Enclose a transaction in which no other one changes the chain."""
+        with self._database.transaction(ordered=False):
+            self._database.turn(_TURN)
+            yield
+
+    def _rows(self, sql: str, *params: Any) -> list[Row]:
+        with self._database.any_text():
+            return [dict(zip(_COLUMNS, each, strict=True)) for each in self._database.run(sql, params)]
+
+    def _batch(self, number: int) -> Row | None:
+        """Return entries and head of a batch as they are stored, or None if its record is missing."""
+        with self._database.any_text():
+            found = self._database.run("SELECT entries, head FROM audit_batches WHERE number = ?", (number,))
+        return {"entries": found[0][0], "head": found[0][1]} if found else None
+
+    def _newest(self) -> int:
+        """Return the number of the newest batch, or 0."""
+        query = "SELECT max(number) FROM audit_batches WHERE number < ?"
+        ((number,),) = self._database.run(query, (_MOST_BATCHES,))
+        return number or 0
+
+    def _head(self) -> Link:
+        """Return the head. Raises _Forged unless it belongs to the newest batch."""
+        head = self._link(_HEAD)
+        if self._newest() > head.number:
+            raise _Forged(_HEAD)
+        return head
+
+    def _anchor(self) -> Link | None:
+        """Return the anchor, or None if it was changed."""
+        try:
+            return self._link(_ANCHOR)
+        except _Forged:
+            return None
 
     # ---- seals
 
-    def _tag(self, number: int, row: AuditEntry) -> str:
+    def _tag(self, number: int, row: Row) -> str:
         """Return the seal of one row in a batch."""
-        values = {**vars(row), "batch": number}
+        values = {**row, "batch": number}
         given = {name: values[name] for name in sorted(values) if values[name] is not None}  # as before later columns
         return self._mac("row", given)[:_TAG_CHARACTERS]
 
@@ -220,31 +349,79 @@ class AuditChain:
         return Link(number, self._mac("batch", [number, last.head, entries]))
 
     def _mac(self, what: str, value: Any) -> str:
-        return hmac.new(self._key, compact_json([what, value]).encode(), hashlib.sha256).hexdigest()
+        text = json.dumps([what, value], ensure_ascii=False, separators=(",", ":"), default=repr)
+        return hmac.new(self._key, text.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()
 
     def _store(self, name: str, link: Link) -> None:
         store_meta(self._database, name, compact_json({**vars(link), "seal": self._mac(name, vars(link))}))
 
     def _link(self, name: str) -> Link:
-        """Return the anchor or the head. Raises _Forged if it was not stored with the key of this chain."""
-        stored = read_meta(self._database, name)
-        if stored is None:
-            # Only before the first batch is there none.
-            if self._database.row(AuditBatchRow.select(AuditBatchRow.number).limit(1)) is None or name == _ANCHOR:
-                return Link(0, "")
-            raise _Forged(name)
+        """Return the anchor or the head. Raises _Forged if it was removed or not stored with the key of this chain."""
+        with self._database.any_text():
+            found = self._database.run("SELECT value FROM meta WHERE name = ?", (name,))
+        if not found:
+            if name == _HEAD and self._has_begun():
+                raise _Forged(name)
+            return Link(0, "")
         try:
-            values = json.loads(stored)
-            seal = str(values.pop("seal"))
+            values = json.loads(found[0][0])
+            seal = values.pop("seal")
             link = Link(**values)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise _Forged(name) from None
-        if not hmac.compare_digest(seal, self._mac(name, vars(link))):
+        if not _equal(self._mac(name, vars(link)), seal):
             raise _Forged(name)
         return link
+
+    def _has_begun(self) -> bool:
+        """Return True if anything of a chain exists besides its head."""
+        for rows in ("audit_batches", "audit WHERE batch IS NOT NULL", f"meta WHERE name = '{_ANCHOR}'"):
+            if self._database.run(f"SELECT 1 FROM {rows} LIMIT 1"):
+                return True
+        return False
 
 
 class _Forged(Exception):
     def __init__(self, name: str) -> None:
-        super().__init__(name)
+        super().__init__(f"the record `{name}` was changed or removed")
         self.name = name
+
+
+def _changed(name: str) -> Fault:
+    return Fault("head", name, str(_Forged(name)))
+
+
+def _of_row(kind: Literal["changed", "missing", "inserted"], id: Any, what: str) -> Fault:
+    shown = id if isinstance(id, str) and id.isascii() and id.isprintable() else ascii(id)
+    return Fault(kind, shown, f"row {shown} {what}")
+
+
+def _differing(wanted: Sequence[_Wanted], after: int, link: Link) -> Iterator[Fault]:
+    """Yield the wanted heads of batches after one and up to the link that are not in the chain."""
+    for each in wanted:
+        number = each.link.number
+        if after < number <= link.number and (number, each.link.head) != (link.number, link.head):
+            yield Fault("head", str(number), f"batch {number} has another head than {each.origin}")
+
+
+def _entries(stored: Any) -> list[list[str]] | None:
+    """Return id and tag of each row of a batch, or None if the text is not what an engine has stored."""
+    try:
+        entries = json.loads(stored) if isinstance(stored, str) else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entries, list):
+        return None
+    for each in entries:
+        if not (isinstance(each, list) and len(each) == 2 and all(isinstance(part, str) for part in each)):
+            return None
+    return entries
+
+
+def _is_id(value: Any) -> bool:
+    """Return False for what SQLite may store as well, and no entry of a batch can name."""
+    return isinstance(value, str) and value.isascii()
+
+
+def _equal(expected: str, found: Any) -> bool:
+    return hmac.compare_digest(expected.encode(), str(found).encode(errors="surrogatepass"))

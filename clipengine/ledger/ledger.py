@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 from clipengine.clips.transcription import Transcriber
 from clipengine.ledger.audit import Audit
 from clipengine.ledger.audit_chain import AuditChain
+from clipengine.ledger.audit_head import HeadFile
 from clipengine.ledger.batches import Batches
 from clipengine.ledger.clip_bytes_limit import ClipLimit
 from clipengine.ledger.clips import Clips
@@ -82,7 +84,14 @@ class Ledger:
     """
 
     def __init__(
-        self, database: Database, *, key_prefix: str, organisation_id: str, max_queued: int, rule_failures: int
+        self,
+        database: Database,
+        *,
+        key_prefix: str,
+        organisation_id: str,
+        max_queued: int,
+        rule_failures: int,
+        folder: Path | None = None,
     ) -> None:
         self.database = database
         self.session = database.session
@@ -97,7 +106,7 @@ class Ledger:
             )
             self._default_secret = self._vault.open(read_meta(database, "default_secret") or "", "default_secret")
         self.audit = Audit(database)
-        self.audit_chain = AuditChain(database, self._vault.derive)
+        self.audit_chain = AuditChain(database, self._vault.derive, HeadFile(folder) if folder else None)
         self.keys = Keys(database, key_prefix)
         self.users = Users(database)
         self.user_sessions = UserSessions(database)
@@ -146,8 +155,11 @@ class Ledger:
         organisation_id: str,
         max_queued: int,
         rule_failures: int = RULE_FAILURES,
+        folder: Path | None = None,
     ) -> Ledger:
         """Open the ledger at `location`, create it if it is missing, and migrate it to the newest schema.
+
+        The data folder `folder` keeps the head of the audit log.
 
         Raises SchemaTooNew if a later version wrote it, SecretsKeyLost if the key of its secrets is missing, and
         StartupError if it is damaged, has lost commits, cannot be reached or is not a ledger.
@@ -160,6 +172,7 @@ class Ledger:
                 organisation_id=organisation_id,
                 max_queued=max_queued,
                 rule_failures=rule_failures,
+                folder=folder,
             )
             with database.session():
                 ledger.commit_watermark.check()
@@ -177,6 +190,7 @@ class Ledger:
             organisation_id=settings.server.organisation_id,
             max_queued=settings.limits.max_queued_clips,
             rule_failures=settings.limits.rule_failures,
+            folder=settings.data.folder,
         )
 
     def close(self) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
-from tests.support.server import run_command
+from tests.support.server import run_command, running_server
+from tests.support.waiting import until
 
 
 def test_commands_are_recorded_exported_and_verified(tmp_path: Path) -> None:
@@ -38,3 +40,27 @@ def test_commands_are_recorded_exported_and_verified(tmp_path: Path) -> None:
     assert (again.returncode, "Batches up to 1 were sealed with a key that was lost" in again.stderr) == (0, True)
     assert run_command("audit", "verify", "--head", "x", *at).returncode == 2
     assert '"action":"secrets.reset"' in run_command("audit", "export", *at).stdout
+
+
+def test_server_keeps_the_head_and_restore_moves_it_aside(tmp_path: Path) -> None:
+    data, file = tmp_path / "data", tmp_path / "backup"
+    at = ("--data", str(data))
+    run_command("keys", "create", "laptop", *at)
+    with running_server(data):
+        until((data / "audit-head").exists)
+    assert run_command("audit", "verify", *at).returncode == 0
+    run_command("backup", str(file), *at)
+    with closing(sqlite3.connect(data / "ledger.db")) as database:
+        database.executescript(
+            "DELETE FROM audit_batches; DELETE FROM audit; DELETE FROM meta WHERE name LIKE 'audit%'"
+        )
+    wiped = run_command("audit", "verify", *at)
+    assert (wiped.returncode, str(data / "audit-head") in wiped.stdout) == (1, True)
+    with running_server(data) as server:
+        until(lambda: "the audit log does not contain head" in server.log.read_text())
+    assert run_command("audit", "verify", *at).returncode == 1
+    assert run_command("restore", str(file), "--replace", *at).returncode == 0
+    assert run_command("audit", "verify", *at).returncode == 0
+    (aside,) = data.glob("replaced-*/audit-head")
+    assert not (data / "audit-head").exists()
+    assert run_command("audit", "verify", "--data", str(aside.parent)).returncode == 1

@@ -17,7 +17,8 @@ import pytest
 from clipengine.errors import QueueFull
 from clipengine.ledger import audit_chain
 from clipengine.ledger.audit import AuditFilter
-from clipengine.ledger.audit_chain import AuditChain, Fault, Link
+from clipengine.ledger.audit_chain import AuditChain, Fault
+from clipengine.ledger.audit_head import HeadFile, Link
 from clipengine.ledger.database.act import Act, Actor, acting
 from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger
@@ -54,9 +55,17 @@ def _seal(ledger: Ledger) -> Link | None:
     return head
 
 
+def _found(chain: AuditChain, known: Sequence[Link] = ()) -> list[tuple[str, str]]:
+    return [(each.kind, each.id) for each in chain.verify(known) if isinstance(each, Fault)]
+
+
 def _faults(ledger: Ledger, known: Sequence[Link] = ()) -> list[tuple[str, str]]:
-    found = list(ledger.audit_chain.verify(known))
-    return [(each.kind, each.id) for each in found if isinstance(each, Fault)]
+    return _found(ledger.audit_chain, known)
+
+
+def _chain(ledger: Ledger, folder: Path) -> AuditChain:
+    """Return the chain of an engine with this data folder."""
+    return AuditChain(ledger.database, ledger._vault.derive, HeadFile(folder))
 
 
 def _run(ledger: Ledger, sql: str, *params: object) -> None:
@@ -227,7 +236,176 @@ def test_changed_records_of_the_chain_are_found(ledger: Ledger) -> None:
     _run(ledger, "DELETE FROM audit_batches WHERE number = 2")
     assert _faults(ledger) == [("batch", "2")]
     _run(ledger, "UPDATE meta SET value = ? WHERE name = 'audit_head'", '{"number": 1, "head": "", "seal": ""}')
+    assert _faults(ledger) == [("head", "audit_head"), ("batch", "2")]
+
+
+WIPE = ("DELETE FROM audit_batches", "DELETE FROM meta WHERE name IN ('audit_head', 'audit_anchor')")
+
+
+@pytest.mark.parametrize("rows", ["DELETE FROM audit", "UPDATE audit SET batch = NULL, actor_id = 'x'"])
+def test_log_that_was_wiped_or_rewritten_is_found_by_the_head_of_the_host(
+    ledger: Ledger, tmp_path: Path, caplog: pytest.LogCaptureFixture, rows: str
+) -> None:
+    chain = _chain(ledger, tmp_path)
+    _add(ledger, 9)
+    head = _seal(ledger)
+    chain.remember()
+    assert HeadFile(tmp_path).read() == head
+    assert HeadFile(tmp_path).path.stat().st_mode & 0o777 == 0o600
+    assert _found(chain) == []
+    for statement in (*WIPE, rows):
+        _run(ledger, statement)
+    assert _found(chain) == [("head", "3")]
+    for _ in range(2):  # the engine continues, beyond the number of the lost head
+        _add(ledger, 16)
+        assert _seal(ledger) is not None
+        chain.remember()
+        assert HeadFile(tmp_path).read() == head
+        assert _found(chain) == [("head", "3")]
+    errors = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert [f"does not contain head {head} of {tmp_path}" in each.message for each in errors] == [True]
+    HeadFile(tmp_path).path.unlink()  # as the message of `verify` says, after a restore
+    assert _found(chain) == []
+    chain.remember()
+    assert _found(chain) == []
+
+
+def test_records_that_are_put_back_do_not_deceive_the_engine(ledger: Ledger, tmp_path: Path) -> None:
+    """Each head of the replaced log is one that an engine has sealed, but none follows the lost one."""
+    chain = _chain(ledger, tmp_path)
+    _add(ledger, 4)
+    _seal(ledger)
+    meta = ledger.database.run("SELECT name, value FROM meta WHERE name = 'audit_head'")
+    _add(ledger, 4)
+    head = _seal(ledger)
+    chain.remember()
+    ((number, lost),) = ledger.database.run("SELECT number, entries FROM audit_batches WHERE number = 2")
+    _run(ledger, "DELETE FROM audit WHERE batch = 2")
+    _run(ledger, "DELETE FROM audit_batches WHERE number = 2")
+    _run(ledger, "UPDATE meta SET value = ? WHERE name = 'audit_head'", meta[0][1])
+    _add(ledger, 8)
+    _seal(ledger)
+    assert head is not None
+    _run(ledger, "UPDATE audit_batches SET entries = ?, head = ? WHERE number = ?", lost, head.head, number)
+    chain.remember()
+    assert HeadFile(tmp_path).read() == head
+    assert ("batch", "3") in _found(chain)
+
+
+def test_missing_head_of_a_log_with_batches_or_sealed_rows_is_found(ledger: Ledger, tmp_path: Path) -> None:
+    _add(ledger, 9)
+    _seal(ledger)
+    _run(ledger, "DELETE FROM meta WHERE name = 'audit_head'")
     assert _faults(ledger) == [("head", "audit_head")]
+    _add(ledger, 1)
+    assert _seal(ledger) is not None
+    assert _faults(ledger) == [("batch", "4")]  # a gap, which stays
+    for statement in WIPE:
+        _run(ledger, statement)
+    assert ("head", "audit_head") in _faults(ledger)
+
+
+def test_inserted_batch_is_found_and_sealing_continues(ledger: Ledger) -> None:
+    _add(ledger, 1)
+    _seal(ledger)
+    insert = "INSERT INTO audit_batches (number, entries, newest_at, sealed_at, head) VALUES (2, '[]', 1, 1, 'x')"
+    _run(ledger, insert)
+    assert _faults(ledger) == [("head", "audit_head"), ("batch", "2")]
+    _add(ledger, 1)
+    assert _seal(ledger) is not None
+    assert ("batch", "2") in _faults(ledger)
+
+
+def test_hosts_remember_different_heads_and_retention_may_delete_them(ledger: Ledger, tmp_path: Path) -> None:
+    """An engine that died after sealing, or was stopped for long, catches up."""
+    folders = [tmp_path / name for name in "abc"]
+    for folder in folders:
+        folder.mkdir()
+    one, two, three = (_chain(ledger, folder) for folder in folders)
+    for chain in (one, two, three):
+        _add(ledger, 5)
+        _seal(ledger)
+        chain.remember()
+    seen = [HeadFile(folder).read() for folder in folders]
+    assert [each and each.number for each in seen] == [2, 4, 6]
+    for _ in range(4):
+        assert ledger.audit_chain.remove(keep_ms=-60_000)
+    assert [_found(chain) for chain in (one, two, three)] == [[], [], []]
+    for chain, folder in zip((one, two, three), folders, strict=True):
+        chain.remember()
+        assert HeadFile(folder).read() == seen[2]
+    while ledger.audit_chain.remove(keep_ms=-60_000):
+        pass
+    one.remember()
+    assert [_found(chain) for chain in (one, two, three)] == [[], [], []]
+
+
+def test_folder_without_space_or_rights_costs_one_warning(
+    ledger: Ledger, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chain = _chain(ledger, tmp_path / "none")
+    for _ in range(2):
+        _add(ledger, 1)
+        assert chain.seal() is not None
+        chain.remember()
+    assert [each.levelname for each in caplog.records if each.levelno > 20] == ["WARNING"]
+    assert _found(chain) == []
+
+
+def test_damaged_file_of_the_head_is_a_fault(ledger: Ledger, tmp_path: Path) -> None:
+    HeadFile(tmp_path).path.write_bytes(b"\xff")
+    chain = _chain(ledger, tmp_path)
+    _add(ledger, 1)
+    assert chain.seal() is not None
+    chain.remember()
+    assert HeadFile(tmp_path).path.read_bytes() == b"\xff"
+    assert _found(chain) == [("head", "audit-head")]
+
+
+@pytest.mark.parametrize("entries", ["null", "{", '[["a"]]', '[["a", 1]]', "[[[], 1]]", "[" * 100_000, '"é"'])
+def test_batch_with_other_entries_does_not_end_the_verification(ledger: Ledger, entries: str) -> None:
+    _add(ledger, 12)
+    _seal(ledger)
+    _run(ledger, "UPDATE audit_batches SET entries = ? WHERE number = 1", entries)
+    (row, *_) = ledger.audit.list(AuditFilter(limit=1)).data
+    _run(ledger, "UPDATE audit SET count = 2 WHERE audit_id = ?", row.audit_id)
+    assert _faults(ledger) == [("batch", "1"), ("changed", row.audit_id)]
+
+
+def test_fault_of_an_id_that_no_terminal_shows_is_escaped(ledger: Ledger) -> None:
+    _add(ledger, 1)
+    _seal(ledger)
+    _run(ledger, "UPDATE audit_batches SET entries = ?", '[["\\ud800\\u001b", "x"]]')
+    assert ("missing", ascii("\ud800\x1b")) in _faults(ledger)
+
+
+@pytest.mark.parametrize("value", ["CAST(outcome AS BLOB)", "CAST(X'FF' AS TEXT)", "X'FF'", "9e999", "'é'"])
+@pytest.mark.parametrize("column", ["outcome", "at", "peer", "audit_id"])
+def test_cell_of_another_type_does_not_end_the_verification(
+    ledger: Ledger, path: Path, column: str, value: str
+) -> None:
+    """SQLite stores any type in any column, and text that is not UTF-8."""
+    _add(ledger, 9)
+    _seal(ledger)
+    rows = sorted(ledger.audit.all(), key=lambda each: (each.batch or 0, each.audit_id))
+    _run(ledger, "UPDATE audit SET count = 2 WHERE audit_id = ?", rows[-1].audit_id)
+    _run(ledger, f"UPDATE audit SET {column} = {value} WHERE audit_id = ?", rows[0].audit_id)
+    found = _faults(ledger)
+    kind = "missing" if column == "audit_id" else "changed"
+    assert found[0] == (kind, rows[0].audit_id)
+    assert found[-1] == ("changed", rows[-1].audit_id)
+
+
+def test_rows_with_cells_of_another_type_do_not_end_the_sealing(ledger: Ledger, path: Path) -> None:
+    _add(ledger, 3)
+    first, second, third = ledger.audit.all()
+    _run(ledger, "UPDATE audit SET outcome = X'FF', at = X'FF' WHERE audit_id = ?", first.audit_id)
+    _run(ledger, "UPDATE audit SET audit_id = X'FF' WHERE audit_id = ?", second.audit_id)
+    assert ledger.audit_chain.seal() is not None
+    assert ledger.audit_chain.seal() is None
+    assert _faults(ledger) == []
+    _run(ledger, "UPDATE audit SET outcome = X'FE' WHERE audit_id IN (?, ?)", first.audit_id, third.audit_id)
+    assert sorted(_faults(ledger)) == sorted([("changed", first.audit_id), ("changed", third.audit_id)])
 
 
 def test_end_that_was_cut_off_is_found_by_a_head_of_the_log_lines(ledger: Ledger) -> None:
@@ -287,10 +465,10 @@ def test_log_is_continued_with_a_new_key_and_another_key_cannot_forge_it(ledger:
     _add(ledger, 6)
     _seal(ledger)
     forger = AuditChain(ledger.database, lambda purpose: b"other")
-    assert [each.id for each in forger.verify() if isinstance(each, Fault)] == ["audit_head"]
+    assert _found(forger)[0] == ("head", "audit_head")
     with ledger.transaction():
         forger.begin_again()
-    assert _faults(ledger) == [("head", "audit_anchor")]
+    assert _faults(ledger)[0] == ("head", "audit_anchor")
     _add(ledger, 3)
     assert forger.seal() is not None
     assert [each for each in forger.verify() if isinstance(each, Fault)] == []
@@ -329,13 +507,15 @@ from clipengine.ledger import audit_chain
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.database.act import Act, Actor
 audit_chain.ROWS_OF_A_BATCH = 3
-ledger = Ledger.open(Path(sys.argv[1]), key_prefix="k", organisation_id="o", max_queued=10)
+path = Path(sys.argv[1])
+ledger = Ledger.open(path, key_prefix="k", organisation_id="o", max_queued=10, folder=path.parent)
 print("begun", flush=True)
 while True:
     with ledger.transaction():
         for _ in range(3):
-            ledger.audit.record(Act("clip.delete", Actor("key", "key_1")))
+            ledger.audit.record(Act("clip.delete", Actor("key", "key_1"), path=["clip_1"]))
     ledger.audit_chain.seal()
+    ledger.audit_chain.remember()
     ledger.audit_chain.remove(keep_ms=0)
     print("sealed", flush=True)
 """
@@ -349,7 +529,10 @@ def test_chain_is_whole_after_kill_9_while_it_is_sealed(ledger: Ledger, path: Pa
             for _ in range(rounds):
                 assert child.stdout.readline()
             os.kill(child.pid, signal.SIGKILL)
-        assert _faults(ledger) == []
+        chain = _chain(ledger, path.parent)
+        assert _found(chain) == []
         _add(ledger, 1)
-        assert _seal(ledger) is not None
-        assert _faults(ledger) == []
+        head = _seal(ledger)
+        chain.remember()
+        assert HeadFile(path.parent).read() == head
+        assert _found(chain) == []

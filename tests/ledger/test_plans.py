@@ -128,7 +128,7 @@ def test_own_objects_and_sessions_are_listed_by_indexes(ledger: Ledger, plans: P
     for cursor, filters in product(_cursors("audit"), audited):
         ledger.audit.list(AuditFilter(limit=50, cursor=cursor, before=9, **filters))
     list(ledger.audit.all())
-    ledger.audit.record(Act("clip.delete", Actor("key", "key_1")))
+    ledger.audit.record(Act("clip.delete", Actor("key", "key_1"), path=["clip_1"]))
     assert ledger.audit_chain.seal() is not None
     assert ledger.audit_chain.remove(keep_ms=-60_000) == 1
     list(ledger.audit_chain.verify())

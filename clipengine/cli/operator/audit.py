@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,12 +12,11 @@ from clipengine.cli import output
 from clipengine.cli.data_folder import has_ledger, no_ledger, open_ledger
 from clipengine.cli.groups import Commands
 from clipengine.cli.options import config_option, data_option, settings_of
-from clipengine.ledger.audit_chain import Fault, Link
+from clipengine.ledger.audit_chain import Fault
+from clipengine.ledger.audit_head import Link
 from clipengine.ledger.database.database import compact_json
 from clipengine.ledger.ledger import Ledger
 from clipengine.objects.audit import AuditEntryObject
-
-_HEAD = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})", re.ASCII)
 
 
 @click.group(cls=Commands, no_args_is_help=False)
@@ -61,10 +59,10 @@ def export(config: Path | None, data: Path | None) -> None:
 
 
 def _link(text: str) -> Link:
-    match = _HEAD.fullmatch(text)
-    if match is None:
-        raise click.BadParameter(f"{text[:100]!r} is not a head, such as 12:3fa9…", param_hint="'--head'")
-    return Link(int(match[1]), match[2])
+    try:
+        return Link.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--head'") from None
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from clipengine.cli import output
 from clipengine.cli.data_folder import exclusive, in_postgres, make_private, no_ledger
 from clipengine.cli.options import config_option, data_option, settings_of
 from clipengine.errors import StartupError
+from clipengine.ledger.audit_head import HEAD_FILE
 from clipengine.ledger.opening.backup import restore_backup, write_backup
 from clipengine.settings import Settings
 
@@ -46,7 +47,11 @@ def _backup(ctx: click.Context, parameter: click.Parameter, file: Path) -> Path:
 def restore(file: Path, replace: bool, config: Path | None, data: Path | None) -> None:
     """Restore the ledger from the backup FILE to the data folder. No server may be using the folder."""
     settings = settings_of(config, data)
-    _require_sqlite(settings, "Stop every engine, then restore with pg_restore --clean --if-exists --dbname=URL FILE")
+    _require_sqlite(
+        settings,
+        "Stop every engine, restore with pg_restore --clean --if-exists --dbname=URL FILE, and delete the file "
+        f"{HEAD_FILE} in the data folder of each",
+    )
     folder = settings.data.folder
     missing = not folder.exists()
     make_private(folder)

@@ -357,6 +357,20 @@ class Database:
             finally:
                 cursor.close()
 
+    @contextmanager
+    def any_text(self) -> Iterator[None]:
+        """Read text that is not UTF-8, which SQLite stores as well, with surrogates in place of an error."""
+        with self.session():
+            connection = self._connections.connection()  # type: ignore[no-untyped-call]
+            if self.shared:
+                yield
+                return
+            connection.text_factory = lambda text: text.decode(errors="surrogateescape")
+            try:
+                yield
+            finally:
+                connection.text_factory = str
+
     def _notify(self, changes: list[tuple[str, str]]) -> None:
         for kind, ident in changes:
             for listener in self._listeners:

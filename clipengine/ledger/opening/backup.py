@@ -23,6 +23,7 @@ from typing import Any
 from clipengine import __version__
 from clipengine.errors import BackupUnusable, ClipEngineError, StartupError
 from clipengine.fsync import fsync
+from clipengine.ledger.audit_head import HEAD_FILE
 from clipengine.ledger.database.migrations import MIGRATIONS
 from clipengine.ledger.database.sqlite import translate
 from clipengine.ledger.opening.commit_watermark import SUFFIX as WATERMARK_SUFFIX
@@ -101,7 +102,7 @@ def restore_backup(backup: Path, ledger: Path, *, replace: bool) -> tuple[dict[s
 
 def _move_away(ledger: Path, *, replace: bool) -> Path | None:
     """Move the files of the present ledger into a new folder and return it, or None if no ledger exists."""
-    names = (*(ledger.name + suffix for suffix in _SUFFIXES), KEY_FILE)
+    names = (*(ledger.name + suffix for suffix in _SUFFIXES), KEY_FILE, HEAD_FILE)
     present = [path for name in names if (path := ledger.with_name(name)).exists()]
     if not present:
         return None

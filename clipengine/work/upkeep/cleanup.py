@@ -73,6 +73,7 @@ class Cleanup:
         self._audit_at = time.monotonic() + _AUDIT_SECONDS
         self._ledger.audit.flush()
         self._drain(lambda: 0 if self._ledger.audit_chain.seal() is None else 1)
+        self._ledger.audit_chain.remember()
         if rows := self._drain(lambda: self._ledger.audit_chain.remove(keep_ms=self._keep_audit_ms)):
             log.info("%d old rows of the audit log were deleted", rows)
 
