@@ -306,11 +306,6 @@ class Clips:
         found = ClipRow.select().where(ClipRow.clip_id.in_([*ids]))
         return [as_clip(row) for row in self._database.rows(found)]
 
-    def has_of_others(self, recording_id: str, created_by: str) -> bool:
-        """Return True if another principal has created a clip of the recording."""
-        query = ClipRow.select(ClipRow.clip_id).where(ClipRow.recording_id == recording_id, is_of_another(created_by))
-        return self._database.row(query.limit(1)) is not None
-
     def summaries(self, wanted: ClipFilter) -> Page[ClipSummary]:
         """Return a page of clips as `list`, of each only what a selection of clips shows."""
         columns = (*(getattr(ClipRow, name) for name in ClipSummary._fields), ClipRow.created_at)
@@ -630,11 +625,6 @@ def _filtered(query: Any, wanted: ClipFilter) -> Any:
         if value is not None:
             query = query.where((column if indexed else column.concat("")) == value)
     return query
-
-
-def is_of_another(created_by: Any) -> Any:
-    """Return the condition that another principal has created a clip."""
-    return ClipRow.created_by.is_null() | (ClipRow.created_by != created_by)
 
 
 def _of_part(recording_id: str) -> Any:

@@ -14,11 +14,11 @@ from typing import Any
 import peewee
 
 from clipengine.errors import RecordingBusy
-from clipengine.ledger.clips import Clips, is_of_another
+from clipengine.ledger.clips import Clips
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.schema import ClipRow, RecordingRow
 from clipengine.ledger.events import Events
-from clipengine.ledger.recordings import Recordings
+from clipengine.ledger.recordings import Recordings, works_of_others
 from clipengine.ledger.removals import Removals
 from clipengine.recordings.discovery import id_of_upload
 from clipengine.timecode import now_ms
@@ -58,7 +58,7 @@ class Expiry:
         Complete recordings without `expires_at` expire `keep_ms` after their completion, or never if it is None. The
         object is deleted if it was uploaded through the API and no other recording needs it; otherwise it belongs to
         the program that stored it. An `expires_at` of a principal that deletes only its own objects has no effect while
-        the recording has clips of others, and deletes only an object that was uploaded as this recording.
+        others have made something of the recording, and deletes only an object that was uploaded as this recording.
         """
         now, expired = now_ms(), 0
         with self._database.session():
@@ -73,7 +73,7 @@ class Expiry:
         if row is None or row["expires_at"] != expires_at:
             return False
         owner = row["expires_by"] if expires_at is not None else None
-        if owner is not None and self._clips.has_of_others(id, owner):
+        if owner is not None and self._recordings.has_works_of_others(id, owner):
             return False
         recording = self._recordings.delete(id)
         uploaded = id_of_upload(recording.bucket_path)
@@ -88,10 +88,7 @@ def _due_recordings(now: int, keep_ms: int | None) -> Iterator[Any]:
     active = ClipRow.select(ClipRow.clip_id).where(
         ClipRow.recording_id == RecordingRow.recording_id, ClipRow.status == "processing"
     )
-    of_others = ClipRow.select(ClipRow.clip_id).where(
-        ClipRow.recording_id == RecordingRow.recording_id, is_of_another(RecordingRow.expires_by)
-    )
-    may_expire = RecordingRow.expires_by.is_null() | ~peewee.fn.EXISTS(of_others)
+    may_expire = RecordingRow.expires_by.is_null() | ~works_of_others(RecordingRow.expires_by)
     idle = RecordingRow.select(RecordingRow.recording_id, RecordingRow.expires_at).where(~peewee.fn.EXISTS(active))
     yield idle.where(RecordingRow.expires_at <= now, may_expire).order_by(RecordingRow.expires_at).limit(_BATCH)
     if keep_ms is not None:

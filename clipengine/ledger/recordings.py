@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
+from operator import or_
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -27,6 +29,9 @@ from clipengine.ledger.database.schema import (
     LiveRow,
     RecordingDocumentRow,
     RecordingRow,
+    SegmentListRow,
+    TranscriptionRow,
+    TranscriptRow,
 )
 from clipengine.ledger.database.spec_column import SpecColumn
 from clipengine.ledger.documents import Documents, forget_said
@@ -482,6 +487,12 @@ class Recordings:
             self._database.record_change("recording", id)
         return recording
 
+    def has_works_of_others(self, id: str, owner: str) -> bool:
+        """Return True if others than the owner have made something of the recording, see `works_of_others`."""
+        query = RecordingRow.select(RecordingRow.recording_id)
+        found = query.where(RecordingRow.recording_id == id, works_of_others(owner))
+        return self._database.row(found) is not None
+
     def is_used(self, deleted: Recording) -> bool:
         """Return True if another recording needs the object of a deleted one. Call it in the same transaction.
 
@@ -580,6 +591,25 @@ def _due_probes(now: Any, fenced_now: Any | None = None) -> Any:
     is_waiting = (RecordingRow.state == "processing") & RecordingRow.owner.is_null()
     due = is_due(RecordingRow, now, fenced_now)
     return RecordingRow.select(RecordingRow.recording_id).where(is_waiting, due, _in_store())
+
+
+def works_of_others(owner: Any) -> Any:
+    """Return the condition that others than the owner have made clips, transcripts or segments of a recording.
+
+    A clip without a creator counts, and transcripts and lists without one do not: most belong to the file.
+    """
+    clips = ClipRow.created_by.is_null() | (ClipRow.created_by != owner)
+    found: list[Any] = [ClipRow.select().where(ClipRow.recording_id == RecordingRow.recording_id, clips)]
+    no_segments = peewee.Value([], converter=SegmentListRow.segments.db_value, unpack=False)
+    kept = (
+        (TranscriptRow, True),
+        (TranscriptionRow, TranscriptionRow.state == "processing"),
+        (SegmentListRow, SegmentListRow.segments != no_segments),
+    )
+    for row, condition in kept:
+        of_another = (row.recording_id == RecordingRow.recording_id, row.created_by != owner)  # no creator: NULL
+        found.append(row.select().where(*of_another, condition))
+    return reduce(or_, [peewee.fn.EXISTS(each) for each in found])
 
 
 def _in_store() -> Any:

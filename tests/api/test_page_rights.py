@@ -39,16 +39,14 @@ ASKED = {
     'may("delete", "recordings", ': ["DELETE /v1/recordings/*"],
     'may("write", "clips")': [
         "PATCH /v1/clips/*",
-        "POST /v1/clips/*/cancel",
         "POST /v1/clips/*/retry",
         "POST /v1/clips/delete",
         "POST /v1/clips/variants",
-        "POST /v1/batches/*/cancel",
         "POST /v1/clips/*/shares",
     ],
-    'may("delete", "clips", clip)': ["DELETE /v1/clips/*"],
+    'may("delete", "clips", clip)': ["DELETE /v1/clips/*", "POST /v1/clips/*/cancel"],
     'may("delete", "clips", share)': ["DELETE /v1/clips/*/shares/*"],
-    'may("write", "transcriptions")': ["POST /v1/transcriptions/*/cancel"],
+    'may("delete", "transcriptions", made)': ["POST /v1/transcriptions/*/cancel"],
     'kind: "rules"': [
         "POST /v1/rules",
         "PATCH /v1/rules/*",
@@ -67,7 +65,8 @@ ASKED = {
     'may("write", "users")': ["PATCH /v1/users/*"],
     'may("delete", "users")': ["DELETE /v1/users/*"],
 }
-OWN = {"DELETE /v1/sessions/*"}  # of the sessions in a list, which are those that the caller may end
+# Of sessions in a list, which are those that the caller may end, and of a batch that the page has requested.
+OWN = {"DELETE /v1/sessions/*", "POST /v1/batches/*/cancel"}
 READING = {"POST /v1/clips/archive", "POST /v1/recordings/*/ranges/file"}
 
 

@@ -120,7 +120,7 @@ def test_own_objects_and_sessions_are_listed_by_indexes(ledger: Ledger, plans: P
     for recording_id, status in product((None, "rec_1"), (None, "complete")):
         ledger.clips.list(ClipFilter(limit=50, created_by="key_1", recording_id=recording_id, status=status))
     ledger.recordings.list(RecordingFilter(limit=50, created_by="key_1", status="complete"))
-    ledger.clips.has_of_others("rec_1", "key_1")
+    ledger.recordings.has_works_of_others("rec_1", "key_1")
     for user_id in (None, "user_1"):
         ledger.user_sessions.list(user_id, limit=50)
     ledger.users.list(limit=50)

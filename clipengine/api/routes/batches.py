@@ -11,6 +11,7 @@ from clipengine.api.http.long_poll import answer_when_ended
 from clipengine.api.http.operation import Answer, Call, Operation, once, page_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
 from clipengine.api.http.requests.selections import GetBatch
+from clipengine.api.routes import owners
 from clipengine.errors import BatchEnded, BatchNotFound
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.objects.batch import BatchObject
@@ -60,12 +61,13 @@ OPERATIONS = [
     Operation(
         "POST",
         f"{_ONE}/cancel",
-        "write",
+        "delete",
         cancel_batch,
         "Cancel what a batch has not done yet",
         [_BATCH],
         (*_MISSING, BatchEnded),
         creates=True,
+        owner=owners.of_batch,
         audit="batch.cancel",
     ),
 ]

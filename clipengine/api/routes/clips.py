@@ -322,12 +322,13 @@ OPERATIONS = [
     Operation(
         "POST",
         f"{_CLIP_PATH}/cancel",
-        "write",
+        "delete",
         cancel_clip,
         "Cancel a clip",
         [_CLIP],
         (*_MISSING, ClipEnded),
         creates=True,
+        owner=owners.of_clip,
         audit="clip.cancel",
     ),
     Operation(

@@ -10,6 +10,7 @@ from clipengine.api.http.long_poll import answer_when_ended
 from clipengine.api.http.operation import Answer, Call, Operation, once, page_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery, WaitQuery
 from clipengine.api.http.requests.transcripts import ListTranscriptions, Transcribe
+from clipengine.api.routes import owners
 from clipengine.clips.texts.language_tags import parse_language
 from clipengine.clips.transcription import Transcriber, no_track
 from clipengine.errors import (
@@ -147,12 +148,13 @@ OPERATIONS = [
     Operation(
         "POST",
         f"{_ONE}/cancel",
-        "write",
+        "delete",
         cancel_transcription,
         "Cancel a transcription",
         [Answer(200, "The transcription, which has failed with `cancelled`.", TranscriptionObject)],
         (TranscriptNotFound, TranscriptionEnded),
         creates=True,
+        owner=owners.of_transcription,
         audit="transcription.cancel",
     ),
 ]

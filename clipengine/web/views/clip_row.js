@@ -183,7 +183,8 @@ export function clipRow(
       ];
     }
     if (!may("write", "clips")) return [];
-    if (status === "processing")
+    if (status === "processing") {
+      if (!may("delete", "clips", clip)) return [];
       return [
         iconButton(
           "x",
@@ -191,6 +192,7 @@ export function clipRow(
           apply(cancel),
         ),
       ];
+    }
     return [
       h(
         "button",

@@ -95,7 +95,7 @@ export class Transcribing {
     const failed = made?.status === "failed" && made.error?.code !== "cancelled" && (!this.hasText || this.followed === made.transcript_id);
     this.node.hidden = !running && !failed;
     this.running.hidden = !running;
-    this.cancel.hidden = !may("write", "transcriptions");
+    this.cancel.hidden = !made || !may("delete", "transcriptions", made);
     this.start.hidden = !this.offered;
     this.note.replaceChildren(...(running ? [] : this.reason()));
     if (!made || this.node.hidden) return;

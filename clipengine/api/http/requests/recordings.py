@@ -78,7 +78,7 @@ class UpdateRecording(Changes):
     expires_at: WrittenMoment | None = Field(
         default=None,
         description="When the recording and its finished clips are removed from the ledger, and its object from the "
-        "store if it was uploaded; null for never. If an editor has set it, it waits for clips of others.",
+        "store if it was uploaded; null for never. If an editor has set it, it waits for works of others.",
     )
 
     def columns(self) -> dict[str, Any]:
