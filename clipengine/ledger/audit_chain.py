@@ -38,6 +38,7 @@ _ANCHOR, _HEAD = "audit_anchor", "audit_head"
 _TURN = "audit chain"
 _UNKNOWN = "?"  # head of a batch whose record is missing
 _MOST_BATCHES = 10**15
+_BATCHES_WITH_FAULTS = 100  # that retention passes at once
 _INSERT = insert_statement(AuditBatchRow)
 _COLUMNS = tuple(AuditRow._meta.sorted_field_names)
 _ROWS = f"SELECT {', '.join(_COLUMNS)} FROM audit"
@@ -102,7 +103,8 @@ class AuditChain:
             return self._head()
         except _Forged as error:
             self._log_once(logging.ERROR, f"{error}; the audit log continues after a gap")
-            return Link(self._newest() + 1, _UNKNOWN)
+            anchor = self._anchor()
+            return Link(max(self._newest(), anchor.number if anchor else 0) + 1, _UNKNOWN)
 
     def remember(self) -> None:
         """Write the head to the file of this host, if the chain leads to it from the head in the file.
@@ -157,28 +159,39 @@ class AuditChain:
         if keep_ms is None:
             return 0
         before = now_ms() - keep_ms
-        if not self._is_old(before):
+        if self._oldest(before) is None:
             return 0
-        with self._database.transaction(ordered=False):
-            self._database.turn(_TURN)
-            oldest = self._is_old(before)
-            if not oldest:
+        with self._turn():
+            number, anchor = self._oldest(before), self._anchor()
+            if number is None:
                 return 0
-            number, anchor = oldest["number"], self._anchor()
-            if anchor is None:
-                self._log_once(logging.ERROR, f"{_Forged(_ANCHOR)}; old rows of the audit log are kept")
+            if anchor is None or (number > anchor.unverifiable and not self._is_older(number, before)):
+                self._log_once(logging.ERROR, "old rows of the audit log are kept: see `clipengine audit verify`")
                 return 0
+            stored = self._batch(number)
             removed = self._database.change(AuditRow.delete().where(AuditRow.batch == number))
             self._database.change(AuditBatchRow.delete().where(AuditBatchRow.number == number))
-            if number > anchor.number:
-                self._store(_ANCHOR, Link(number, oldest["head"], anchor.unverifiable))
+            if number > anchor.number and stored is not None:
+                self._store(_ANCHOR, Link(number, str(stored["head"]), anchor.unverifiable))
             return removed or 1
 
-    def _is_old(self, before: int) -> Any:
-        """Return number and head of the oldest batch if all its rows are old enough to be deleted, or None."""
-        columns = (AuditBatchRow.number, AuditBatchRow.head, AuditBatchRow.newest_at)
-        oldest = self._database.row(AuditBatchRow.select(*columns).order_by(AuditBatchRow.number).limit(1))
-        return oldest if oldest is not None and oldest["newest_at"] < before else None
+    def _oldest(self, before: int) -> int | None:
+        """Return the number of the oldest batch if its record says that its rows are old enough to be deleted."""
+        found = self._database.run("SELECT number, newest_at FROM audit_batches ORDER BY number LIMIT 1")
+        return found[0][0] if found and not (isinstance(found[0][1], int) and found[0][1] >= before) else None
+
+    def _is_older(self, number: int, before: int) -> bool:
+        """Return True if the rows of a batch are old by the times that are sealed, not by its record.
+
+        A batch with faults is as old as the next one without: batches are sealed in the order of time.
+        """
+        query = f"SELECT number FROM audit_batches WHERE number >= ? ORDER BY number LIMIT {_BATCHES_WITH_FAULTS}"
+        for (each,) in self._database.run(query, (number,)):
+            stored = self._batch(each)
+            rows, faults = self._verify_rows(each, (_entries(stored["entries"]) if stored else None) or [])
+            if rows and not faults:
+                return all(isinstance(row["at"], int) and row["at"] < before for row in rows)
+        return False
 
     def begin_again(self) -> None:
         """Continue the chain with a new key. Call it in the transaction that replaces the key of the secrets.
@@ -188,7 +201,7 @@ class AuditChain:
         columns = (AuditBatchRow.number, AuditBatchRow.head)
         newest = self._database.row(AuditBatchRow.select(*columns).order_by(AuditBatchRow.number.desc()).limit(1))
         if newest is not None:
-            link = Link(newest["number"], newest["head"], unverifiable=newest["number"])
+            link = Link(newest["number"], str(newest["head"]), unverifiable=newest["number"])
         else:
             link = Link(0, "")
         self._store(_HEAD, link)
@@ -271,20 +284,26 @@ class AuditChain:
         entries = _entries(stored["entries"])
         if entries is None:
             return link, [changed]
-        faults = []
+        _, faults = self._verify_rows(number, entries)
         if last.head != _UNKNOWN and self._after(last, entries) != link:
-            faults.append(changed)
+            faults.insert(0, changed)
+        return link, faults
+
+    def _verify_rows(self, number: int, entries: Sequence[Sequence[str]]) -> tuple[list[Row], list[Fault]]:
+        """Return the rows of a batch that are as they were sealed, and the faults of the others."""
         # A range, because SQLite also stores fractions, which a writer of the database may have inserted.
-        found = self._rows(f"{_ROWS} WHERE batch >= ? AND batch < ? ORDER BY audit_id", number, number + 1)
-        rows = {each["audit_id"]: each for each in found}
+        found = self._rows(f"{_ROWS} WHERE batch >= ? AND batch < ?", number, number + 1)
+        rows, sealed, faults = {each["audit_id"]: each for each in found}, [], []
         for id, tag in entries:
             row = rows.pop(id, None)
             if row is None:
                 faults.append(_of_row("missing", id, f"of batch {number} is missing"))
             elif not _equal(self._tag(number, row), tag):
                 faults.append(_of_row("changed", id, f"of batch {number} was changed"))
-        faults += [_of_row("inserted", id, f"was inserted into batch {number}") for id in rows]
-        return link, faults
+            else:
+                sealed.append(row)
+        faults += [_of_row("inserted", id, f"was inserted into batch {number}") for id in sorted(rows, key=ascii)]
+        return sealed, faults
 
     def _unexpected(self, start: Link, end: Link) -> Iterator[Fault]:
         """Yield rows that claim to be in batches that the chain does not have."""

@@ -461,6 +461,47 @@ def test_retention_deletes_whole_batches_and_moves_the_anchor(ledger: Ledger, mo
     assert sorted(_faults(ledger)) == [("inserted", rows[0].audit_id), ("missing", rows[0].audit_id)]
 
 
+def test_retention_believes_only_times_that_are_sealed(
+    ledger: Ledger, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chain = _chain(ledger, tmp_path)
+    _add(ledger, 8)
+    _seal(ledger)
+    chain.remember()
+    _run(ledger, "UPDATE audit_batches SET newest_at = 0")
+    assert [chain.remove(keep_ms=DAY) for _ in range(2)] == [0, 0]
+    assert [each.levelname for each in caplog.records if each.levelno > 20] == ["ERROR"]
+    assert _found(chain) == []
+    # A record with the head that the host remembers, in place of the log.
+    _run(ledger, "DELETE FROM audit")
+    _run(ledger, "DELETE FROM audit_batches WHERE number = 1")
+    _run(ledger, "UPDATE audit_batches SET entries = '[]'")
+    _run(ledger, "DELETE FROM meta WHERE name = 'audit_head'")
+    assert chain.remove(keep_ms=DAY) == 0
+    assert ("head", "audit_head") in _found(chain)
+
+
+def test_retention_deletes_a_batch_with_faults_with_the_next_one(ledger: Ledger) -> None:
+    _add(ledger, 8)
+    _seal(ledger)
+    _run(ledger, "UPDATE audit SET count = 2 WHERE batch = 1")
+    assert len(_faults(ledger)) == 4
+    assert [ledger.audit_chain.remove(keep_ms=-60_000) for _ in range(3)] == [4, 4, 0]
+    assert _faults(ledger) == []
+
+
+def test_head_that_is_lost_after_retention_is_found(ledger: Ledger) -> None:
+    _add(ledger, 8)
+    _seal(ledger)
+    while ledger.audit_chain.remove(keep_ms=-60_000):
+        pass
+    _run(ledger, "DELETE FROM meta WHERE name = 'audit_head'")
+    assert _faults(ledger) == [("head", "audit_head")]
+    _add(ledger, 1)
+    assert _seal(ledger) is not None
+    assert _faults(ledger) == [("batch", "3")]
+
+
 def test_log_is_continued_with_a_new_key_and_another_key_cannot_forge_it(ledger: Ledger) -> None:
     _add(ledger, 6)
     _seal(ledger)
