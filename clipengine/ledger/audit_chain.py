@@ -78,21 +78,36 @@ class AuditChain:
             return None
         with self._turn():
             unsealed = f"{_ROWS} WHERE batch IS NULL ORDER BY at, audit_id LIMIT {ROWS_OF_A_BATCH}"
-            found = [each for each in self._rows(unsealed) if _is_id(each["audit_id"])]
-            rows = sorted(found, key=lambda each: str(each["audit_id"]))
-            if not rows:
-                return None
-            last = self._last()
-            entries = [[each["audit_id"], self._tag(last.number + 1, each)] for each in rows]
-            head = self._after(last, entries)
-            newest = max((each["at"] for each in rows if isinstance(each["at"], int)), default=0)
-            row = {"number": head.number, "entries": entries, "newest_at": newest, "sealed_at": now_ms()}
-            self._database.insert(_INSERT, **row, head=head.head)
-            these = AuditRow.audit_id.in_([each["audit_id"] for each in rows])
-            self._database.change(AuditRow.update(batch=head.number).where(these))
-            self._store(_HEAD, head)
+            found = self._rows(unsealed)
+            rows = sorted((each for each in found if _is_id(each["audit_id"])), key=lambda each: str(each["audit_id"]))
+            self._set_aside([each["audit_id"] for each in found if not _is_id(each["audit_id"])])
+            head = self._sealed(rows) if rows else None
+        if head is None:
+            return self.seal() if found else None
         log.info("the audit log is sealed up to batch %d with %d rows: head %s", head.number, len(rows), head)
         return head
+
+    def _sealed(self, rows: Sequence[Row]) -> Link:
+        """Store a batch of these rows in this transaction, and return the new head."""
+        last = self._last()
+        entries = [[each["audit_id"], self._tag(last.number + 1, each)] for each in rows]
+        head = self._after(last, entries)
+        newest = max((each["at"] for each in rows if isinstance(each["at"], int)), default=0)
+        row = {"number": head.number, "entries": entries, "newest_at": newest, "sealed_at": now_ms()}
+        self._database.insert(_INSERT, **row, head=head.head)
+        these = AuditRow.audit_id.in_([each["audit_id"] for each in rows])
+        self._database.change(AuditRow.update(batch=head.number).where(these))
+        self._store(_HEAD, head)
+        return head
+
+    def _set_aside(self, ids: Sequence[Any]) -> None:
+        """Give rows whose ids no entry of a batch can name a batch that does not exist, which `verify` reports."""
+        if not ids:
+            return
+        stored = [each.encode(errors="surrogateescape") if isinstance(each, str) else bytes(each) for each in ids]
+        these = f"hex(audit_id) IN ({', '.join('?' for _ in ids)})"
+        sql = f"UPDATE audit SET batch = -1 WHERE batch IS NULL AND {these}"
+        self._database.run(sql, tuple(each.hex().upper() for each in stored))
 
     def _last(self) -> Link:
         """Return the link that the next batch follows.
@@ -394,7 +409,7 @@ class AuditChain:
 
     def _has_begun(self) -> bool:
         """Return True if anything of a chain exists besides its head."""
-        for rows in ("audit_batches", "audit WHERE batch IS NOT NULL", f"meta WHERE name = '{_ANCHOR}'"):
+        for rows in ("audit_batches", "audit WHERE batch > 0", f"meta WHERE name = '{_ANCHOR}'"):
             if self._database.run(f"SELECT 1 FROM {rows} LIMIT 1"):
                 return True
         return False
@@ -438,8 +453,8 @@ def _entries(stored: Any) -> list[list[str]] | None:
 
 
 def _is_id(value: Any) -> bool:
-    """Return False for what SQLite may store as well, and no entry of a batch can name."""
-    return isinstance(value, str) and value.isascii()
+    """Return False for bytes and for text that is not UTF-8, which only SQLite stores."""
+    return isinstance(value, str) and not any("\ud800" <= each <= "\udfff" for each in value)
 
 
 def _equal(expected: str, found: Any) -> bool:
