@@ -11,48 +11,37 @@ Engines of 0.2.0 write no rows.
 
 Retention deletes whole batches from the oldest on, and moves the anchor, a sealed record of the last one that it has
 deleted. After the key of the secrets was lost, the anchor also says which batches nobody can verify any more.
-
-Everything is read as it is stored, whatever its type, because a writer of the database may have stored anything.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from clipengine.ledger.audit_head import HeadFile, Link
-from clipengine.ledger.database.database import Database, Row, compact_json, insert_statement
-from clipengine.ledger.database.meta import store_meta
+from clipengine.ledger.audit_records import (
+    ANCHOR,
+    HEAD,
+    MOST_BATCHES,
+    ROWS,
+    AuditRecords,
+    Fault,
+    Forged,
+    entries_of,
+    fault_of_row,
+)
+from clipengine.ledger.database.database import Database, Row, insert_statement
 from clipengine.ledger.database.schema import AuditBatchRow, AuditRow
 from clipengine.timecode import now_ms
 
 ROWS_OF_A_BATCH = 500
-_TAG_CHARACTERS = 32  # 128 bits
-_ANCHOR, _HEAD = "audit_anchor", "audit_head"
-_TURN = "audit chain"
 _UNKNOWN = "?"  # head of a batch whose record is missing
-_MOST_BATCHES = 10**15
 _BATCHES_WITH_FAULTS = 100  # that retention passes at once
 _INSERT = insert_statement(AuditBatchRow)
-_COLUMNS = tuple(AuditRow._meta.sorted_field_names)
-_ROWS = f"SELECT {', '.join(_COLUMNS)} FROM audit"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A row or batch that differs from what was sealed."""
-
-    kind: Literal["changed", "missing", "inserted", "batch", "head"]
-    id: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -63,10 +52,9 @@ class _Wanted:
     origin: str
 
 
-class AuditChain:
+class AuditChain(AuditRecords):
     def __init__(self, database: Database, derive: Callable[[str], bytes], file: HeadFile | None = None) -> None:
-        self._database = database
-        self._key = derive("audit log")
+        super().__init__(database, derive)
         self._file = file
         self._logged: set[str] = set()
 
@@ -77,7 +65,7 @@ class AuditChain:
         if not self._database.run("SELECT 1 FROM audit WHERE batch IS NULL LIMIT 1"):
             return None
         with self._turn():
-            unsealed = f"{_ROWS} WHERE batch IS NULL ORDER BY at, audit_id LIMIT {ROWS_OF_A_BATCH}"
+            unsealed = f"{ROWS} WHERE batch IS NULL ORDER BY at, audit_id LIMIT {ROWS_OF_A_BATCH}"
             found = self._rows(unsealed)
             rows = sorted((each for each in found if _is_id(each["audit_id"])), key=lambda each: str(each["audit_id"]))
             self._set_aside([each["audit_id"] for each in found if not _is_id(each["audit_id"])])
@@ -97,7 +85,7 @@ class AuditChain:
         self._database.insert(_INSERT, **row, head=head.head)
         these = AuditRow.audit_id.in_([each["audit_id"] for each in rows])
         self._database.change(AuditRow.update(batch=head.number).where(these))
-        self._store(_HEAD, head)
+        self._store(HEAD, head)
         return head
 
     def _set_aside(self, ids: Sequence[Any]) -> None:
@@ -116,7 +104,7 @@ class AuditChain:
         """
         try:
             return self._head()
-        except _Forged as error:
+        except Forged as error:
             self._log_once(logging.ERROR, f"{error}; the audit log continues after a gap")
             anchor = self._anchor()
             return Link(max(self._newest(), anchor.number if anchor else 0) + 1, _UNKNOWN)
@@ -131,7 +119,7 @@ class AuditChain:
         try:
             seen = self._file.read()
             head = self._head() if seen is None else self._continued(seen)
-        except (_Forged, OSError, ValueError) as error:
+        except (Forged, OSError, ValueError) as error:
             self._log_once(logging.ERROR, f"the audit log cannot be compared with {self._file.path}: {error}")
             return
         if head is None:
@@ -147,15 +135,15 @@ class AuditChain:
     def _continued(self, seen: Link) -> Link | None:
         """Return the head if the chain leads to it from `seen` or from the anchor, else None."""
         with self._turn():
-            last, head = self._link(_ANCHOR), self._head()
+            last, head = self._link(ANCHOR), self._head()
         if seen.number > head.number or (seen.number == last.number and seen.head != last.head):
             return None
         last = max(last, seen, key=lambda each: each.number)
         while last.number < head.number:
             stored = self._batch(last.number + 1)
-            if stored is not None and (entries := _entries(stored["entries"])) is not None:
+            if stored is not None and (entries := entries_of(stored["entries"])) is not None:
                 last = self._after(last, entries)
-            elif (anchor := self._link(_ANCHOR)).number > last.number:  # deleted meanwhile
+            elif (anchor := self._link(ANCHOR)).number > last.number:  # deleted meanwhile
                 last = anchor
             else:
                 return None
@@ -187,7 +175,7 @@ class AuditChain:
             removed = self._database.change(AuditRow.delete().where(AuditRow.batch == number))
             self._database.change(AuditBatchRow.delete().where(AuditBatchRow.number == number))
             if number > anchor.number and stored is not None:
-                self._store(_ANCHOR, Link(number, str(stored["head"]), anchor.unverifiable))
+                self._store(ANCHOR, Link(number, str(stored["head"]), anchor.unverifiable))
             return removed or 1
 
     def _oldest(self, before: int) -> int | None:
@@ -203,7 +191,7 @@ class AuditChain:
         query = f"SELECT number FROM audit_batches WHERE number >= ? ORDER BY number LIMIT {_BATCHES_WITH_FAULTS}"
         for (each,) in self._database.run(query, (number,)):
             stored = self._batch(each)
-            rows, faults = self._verify_rows(each, (_entries(stored["entries"]) if stored else None) or [])
+            rows, faults = self._verify_rows(each, (entries_of(stored["entries"]) if stored else None) or [])
             if rows and not faults:
                 return all(isinstance(row["at"], int) and row["at"] < before for row in rows)
         return False
@@ -219,8 +207,8 @@ class AuditChain:
             link = Link(newest["number"], str(newest["head"]), unverifiable=newest["number"])
         else:
             link = Link(0, "")
-        self._store(_HEAD, link)
-        self._store(_ANCHOR, link)
+        self._store(HEAD, link)
+        self._store(ANCHOR, link)
 
     # ---- verification
 
@@ -271,13 +259,13 @@ class AuditChain:
         faults = []
         start = self._anchor()
         if start is None:
-            faults.append(_changed(_ANCHOR))
+            faults.append(_changed(ANCHOR))
             ((first,),) = self._database.run("SELECT min(number) FROM audit_batches")
             start = Link((first or 1) - 1, _UNKNOWN)
         try:
             end = self._head()
-        except _Forged:
-            faults.append(_changed(_HEAD))
+        except Forged:
+            faults.append(_changed(HEAD))
             end = Link(max(start.number, self._newest()), _UNKNOWN)
         return start, end, faults
 
@@ -291,12 +279,12 @@ class AuditChain:
         if stored is None:
             query = "SELECT min(number) FROM audit_batches WHERE number > ?"
             ((following,),) = self._database.run(query, (number,))
-            until = min(end.number, (following or _MOST_BATCHES) - 1)
+            until = min(end.number, (following or MOST_BATCHES) - 1)
             which = f"the record of batch {number} is" if until == number else f"the records up to batch {until} are"
             return Link(until, _UNKNOWN), [Fault("batch", str(number), f"{which} missing")]
         changed = Fault("batch", str(number), f"the record of batch {number} was changed")
         link = Link(number, str(stored["head"]))
-        entries = _entries(stored["entries"])
+        entries = entries_of(stored["entries"])
         if entries is None:
             return link, [changed]
         _, faults = self._verify_rows(number, entries)
@@ -304,130 +292,20 @@ class AuditChain:
             faults.insert(0, changed)
         return link, faults
 
-    def _verify_rows(self, number: int, entries: Sequence[Sequence[str]]) -> tuple[list[Row], list[Fault]]:
-        """Return the rows of a batch that are as they were sealed, and the faults of the others."""
-        # A range, because SQLite also stores fractions, which a writer of the database may have inserted.
-        found = self._rows(f"{_ROWS} WHERE batch >= ? AND batch < ?", number, number + 1)
-        rows, sealed, faults = {each["audit_id"]: each for each in found}, [], []
-        for id, tag in entries:
-            row = rows.pop(id, None)
-            if row is None:
-                faults.append(_of_row("missing", id, f"of batch {number} is missing"))
-            elif not _equal(self._tag(number, row), tag):
-                faults.append(_of_row("changed", id, f"of batch {number} was changed"))
-            else:
-                sealed.append(row)
-        faults += [_of_row("inserted", id, f"was inserted into batch {number}") for id in sorted(rows, key=ascii)]
-        return sealed, faults
-
     def _unexpected(self, start: Link, end: Link) -> Iterator[Fault]:
         """Yield rows that claim to be in batches that the chain does not have."""
         deleted = f"batch > {start.unverifiable:d} AND batch < {start.number + 1:d}"
         for outside in ("batch <= 0", deleted, f"batch >= {end.number + 1:d}"):
-            query = f"{_ROWS} WHERE {outside} ORDER BY batch, audit_id LIMIT {ROWS_OF_A_BATCH}"
+            query = f"{ROWS} WHERE {outside} ORDER BY batch, audit_id LIMIT {ROWS_OF_A_BATCH}"
             for row in self._rows(query):
                 id, batch = row["audit_id"], row["batch"]
                 is_number = isinstance(batch, int)  # SQLite stores others, too
                 if not (is_number and end.number < batch <= self._newest()):  # else it was sealed meanwhile
-                    yield _of_row("inserted", id, f"is in batch {batch!a}, which does not exist")
-
-    # ---- reading
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Enclose a transaction in which no other one changes the chain."""
-        with self._database.transaction(ordered=False):
-            self._database.turn(_TURN)
-            yield
-
-    def _rows(self, sql: str, *params: Any) -> list[Row]:
-        with self._database.any_text():
-            return [dict(zip(_COLUMNS, each, strict=True)) for each in self._database.run(sql, params)]
-
-    def _batch(self, number: int) -> Row | None:
-        """Return entries and head of a batch as they are stored, or None if its record is missing."""
-        with self._database.any_text():
-            found = self._database.run("SELECT entries, head FROM audit_batches WHERE number = ?", (number,))
-        return {"entries": found[0][0], "head": found[0][1]} if found else None
-
-    def _newest(self) -> int:
-        """Return the number of the newest batch, or 0."""
-        query = "SELECT max(number) FROM audit_batches WHERE number < ?"
-        ((number,),) = self._database.run(query, (_MOST_BATCHES,))
-        return number or 0
-
-    def _head(self) -> Link:
-        """Return the head. Raises _Forged unless it belongs to the newest batch."""
-        head = self._link(_HEAD)
-        if self._newest() > head.number:
-            raise _Forged(_HEAD)
-        return head
-
-    def _anchor(self) -> Link | None:
-        """Return the anchor, or None if it was changed."""
-        try:
-            return self._link(_ANCHOR)
-        except _Forged:
-            return None
-
-    # ---- seals
-
-    def _tag(self, number: int, row: Row) -> str:
-        """Return the seal of one row in a batch."""
-        values = {**row, "batch": number}
-        given = {name: values[name] for name in sorted(values) if values[name] is not None}  # as before later columns
-        return self._mac("row", given)[:_TAG_CHARACTERS]
-
-    def _after(self, last: Link, entries: Sequence[Sequence[str]]) -> Link:
-        number = last.number + 1
-        return Link(number, self._mac("batch", [number, last.head, entries]))
-
-    def _mac(self, what: str, value: Any) -> str:
-        text = json.dumps([what, value], ensure_ascii=False, separators=(",", ":"), default=repr)
-        return hmac.new(self._key, text.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()
-
-    def _store(self, name: str, link: Link) -> None:
-        store_meta(self._database, name, compact_json({**vars(link), "seal": self._mac(name, vars(link))}))
-
-    def _link(self, name: str) -> Link:
-        """Return the anchor or the head. Raises _Forged if it was removed or not stored with the key of this chain."""
-        with self._database.any_text():
-            found = self._database.run("SELECT value FROM meta WHERE name = ?", (name,))
-        if not found:
-            if name == _HEAD and self._has_begun():
-                raise _Forged(name)
-            return Link(0, "")
-        try:
-            values = json.loads(found[0][0])
-            seal = values.pop("seal")
-            link = Link(**values)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise _Forged(name) from None
-        if not _equal(self._mac(name, vars(link)), seal):
-            raise _Forged(name)
-        return link
-
-    def _has_begun(self) -> bool:
-        """Return True if anything of a chain exists besides its head."""
-        for rows in ("audit_batches", "audit WHERE batch > 0", f"meta WHERE name = '{_ANCHOR}'"):
-            if self._database.run(f"SELECT 1 FROM {rows} LIMIT 1"):
-                return True
-        return False
-
-
-class _Forged(Exception):
-    def __init__(self, name: str) -> None:
-        super().__init__(f"the record `{name}` was changed or removed")
-        self.name = name
+                    yield fault_of_row("inserted", id, f"is in batch {batch!a}, which does not exist")
 
 
 def _changed(name: str) -> Fault:
-    return Fault("head", name, str(_Forged(name)))
-
-
-def _of_row(kind: Literal["changed", "missing", "inserted"], id: Any, what: str) -> Fault:
-    shown = id if isinstance(id, str) and id.isascii() and id.isprintable() else ascii(id)
-    return Fault(kind, shown, f"row {shown} {what}")
+    return Fault("head", name, str(Forged(name)))
 
 
 def _differing(wanted: Sequence[_Wanted], after: int, link: Link) -> Iterator[Fault]:
@@ -438,24 +316,6 @@ def _differing(wanted: Sequence[_Wanted], after: int, link: Link) -> Iterator[Fa
             yield Fault("head", str(number), f"batch {number} has another head than {each.origin}")
 
 
-def _entries(stored: Any) -> list[list[str]] | None:
-    """Return id and tag of each row of a batch, or None if the text is not what an engine has stored."""
-    try:
-        entries = json.loads(stored) if isinstance(stored, str) else None
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(entries, list):
-        return None
-    for each in entries:
-        if not (isinstance(each, list) and len(each) == 2 and all(isinstance(part, str) for part in each)):
-            return None
-    return entries
-
-
 def _is_id(value: Any) -> bool:
     """Return False for bytes and for text that is not UTF-8, which only SQLite stores."""
     return isinstance(value, str) and not any("\ud800" <= each <= "\udfff" for each in value)
-
-
-def _equal(expected: str, found: Any) -> bool:
-    return hmac.compare_digest(expected.encode(), str(found).encode(errors="surrogatepass"))

@@ -17,8 +17,9 @@ import pytest
 from clipengine.errors import QueueFull
 from clipengine.ledger import audit_chain
 from clipengine.ledger.audit import AuditFilter
-from clipengine.ledger.audit_chain import AuditChain, Fault
+from clipengine.ledger.audit_chain import AuditChain
 from clipengine.ledger.audit_head import HeadFile, Link
+from clipengine.ledger.audit_records import Fault
 from clipengine.ledger.database.act import Act, Actor, acting
 from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clipengine.ledger.audit import AuditEntry
-from clipengine.ledger.audit_chain import Fault
+from clipengine.ledger.audit_records import Fault
 from tests.support.api import RecordedEngine
 
 

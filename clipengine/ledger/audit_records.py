@@ -1,0 +1,167 @@
+"""The records of the audit log and of its chain as they are stored, and their seals.
+
+Everything is read whatever its type, because a writer of the database may have stored anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from clipengine.ledger.audit_head import Link
+from clipengine.ledger.database.database import Database, Row, compact_json
+from clipengine.ledger.database.meta import store_meta
+from clipengine.ledger.database.schema import AuditRow
+
+ANCHOR, HEAD = "audit_anchor", "audit_head"
+MOST_BATCHES = 10**15
+_TURN = "audit chain"
+_TAG_CHARACTERS = 32  # 128 bits
+_COLUMNS = tuple(AuditRow._meta.sorted_field_names)
+ROWS = f"SELECT {', '.join(_COLUMNS)} FROM audit"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A row or batch that differs from what was sealed."""
+
+    kind: Literal["changed", "missing", "inserted", "batch", "head"]
+    id: str
+    message: str
+
+
+class AuditRecords:
+    """Reads rows and batches, and computes their seals."""
+
+    def __init__(self, database: Database, derive: Callable[[str], bytes]) -> None:
+        self._database = database
+        self._key = derive("audit log")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Enclose a transaction in which no other one changes the chain."""
+        with self._database.transaction(ordered=False):
+            self._database.turn(_TURN)
+            yield
+
+    def _rows(self, sql: str, *params: Any) -> list[Row]:
+        with self._database.any_text():
+            return [dict(zip(_COLUMNS, each, strict=True)) for each in self._database.run(sql, params)]
+
+    def _batch(self, number: int) -> Row | None:
+        """Return entries and head of a batch as they are stored, or None if its record is missing."""
+        with self._database.any_text():
+            found = self._database.run("SELECT entries, head FROM audit_batches WHERE number = ?", (number,))
+        return {"entries": found[0][0], "head": found[0][1]} if found else None
+
+    def _newest(self) -> int:
+        """Return the number of the newest batch, or 0."""
+        query = "SELECT max(number) FROM audit_batches WHERE number < ?"
+        ((number,),) = self._database.run(query, (MOST_BATCHES,))
+        return number or 0
+
+    def _head(self) -> Link:
+        """Return the head. Raises Forged unless it belongs to the newest batch."""
+        head = self._link(HEAD)
+        if self._newest() > head.number:
+            raise Forged(HEAD)
+        return head
+
+    def _anchor(self) -> Link | None:
+        """Return the anchor, or None if it was changed."""
+        try:
+            return self._link(ANCHOR)
+        except Forged:
+            return None
+
+    def _verify_rows(self, number: int, entries: Sequence[Sequence[str]]) -> tuple[list[Row], list[Fault]]:
+        """Return the rows of a batch that are as they were sealed, and the faults of the others."""
+        # A range, because SQLite also stores fractions, which a writer of the database may have inserted.
+        found = self._rows(f"{ROWS} WHERE batch >= ? AND batch < ?", number, number + 1)
+        rows, sealed, faults = {each["audit_id"]: each for each in found}, [], []
+        for id, tag in entries:
+            row = rows.pop(id, None)
+            if row is None:
+                faults.append(fault_of_row("missing", id, f"of batch {number} is missing"))
+            elif not _equal(self._tag(number, row), tag):
+                faults.append(fault_of_row("changed", id, f"of batch {number} was changed"))
+            else:
+                sealed.append(row)
+        faults += [fault_of_row("inserted", id, f"was inserted into batch {number}") for id in sorted(rows, key=ascii)]
+        return sealed, faults
+
+    def _tag(self, number: int, row: Row) -> str:
+        """Return the seal of one row in a batch."""
+        values = {**row, "batch": number}
+        given = {name: values[name] for name in sorted(values) if values[name] is not None}  # as before later columns
+        return self._mac("row", given)[:_TAG_CHARACTERS]
+
+    def _after(self, last: Link, entries: Sequence[Sequence[str]]) -> Link:
+        number = last.number + 1
+        return Link(number, self._mac("batch", [number, last.head, entries]))
+
+    def _mac(self, what: str, value: Any) -> str:
+        text = json.dumps([what, value], ensure_ascii=False, separators=(",", ":"), default=repr)
+        return hmac.new(self._key, text.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()
+
+    def _store(self, name: str, link: Link) -> None:
+        store_meta(self._database, name, compact_json({**vars(link), "seal": self._mac(name, vars(link))}))
+
+    def _link(self, name: str) -> Link:
+        """Return the anchor or the head. Raises Forged if it was removed or not stored with the key of this chain."""
+        with self._database.any_text():
+            found = self._database.run("SELECT value FROM meta WHERE name = ?", (name,))
+        if not found:
+            if name == HEAD and self._has_begun():
+                raise Forged(name)
+            return Link(0, "")
+        try:
+            values = json.loads(found[0][0])
+            seal = values.pop("seal")
+            link = Link(**values)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise Forged(name) from None
+        if not _equal(self._mac(name, vars(link)), seal):
+            raise Forged(name)
+        return link
+
+    def _has_begun(self) -> bool:
+        """Return True if anything of a chain exists besides its head."""
+        for rows in ("audit_batches", "audit WHERE batch > 0", f"meta WHERE name = '{ANCHOR}'"):
+            if self._database.run(f"SELECT 1 FROM {rows} LIMIT 1"):
+                return True
+        return False
+
+
+class Forged(Exception):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the record `{name}` was changed or removed")
+        self.name = name
+
+
+def fault_of_row(kind: Literal["changed", "missing", "inserted"], id: Any, what: str) -> Fault:
+    shown = id if isinstance(id, str) and id.isascii() and id.isprintable() else ascii(id)
+    return Fault(kind, shown, f"row {shown} {what}")
+
+
+def entries_of(stored: Any) -> list[list[str]] | None:
+    """Return id and tag of each row of a batch, or None if the text is not what an engine has stored."""
+    try:
+        entries = json.loads(stored) if isinstance(stored, str) else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entries, list):
+        return None
+    for each in entries:
+        if not (isinstance(each, list) and len(each) == 2 and all(isinstance(part, str) for part in each)):
+            return None
+    return entries
+
+
+def _equal(expected: str, found: Any) -> bool:
+    return hmac.compare_digest(expected.encode(), str(found).encode(errors="surrogatepass"))
