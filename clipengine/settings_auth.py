@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from clipengine.objects.user import UserRole
 from clipengine.settings_table import SettingsTable
 from clipengine.user_names import MAX_GROUP
 
@@ -66,8 +67,8 @@ class GroupRoles(SettingsTable):
     viewers: _Groups = ()
     default_role: Literal["none", "viewer", "editor"] = "none"
 
-    def role(self, groups: Collection[str]) -> Literal["viewer", "editor", "operator"] | None:
-        """Return the highest role of the groups, or the default role if they give none; None for no role."""
+    def role(self, groups: Collection[str]) -> UserRole:
+        """Return the highest role of the groups, or the default role if they give none."""
         own = set(groups)
         if not own.isdisjoint(self.operators):
             return "operator"
@@ -75,7 +76,7 @@ class GroupRoles(SettingsTable):
             return "editor"
         if not own.isdisjoint(self.viewers):
             return "viewer"
-        return None if self.default_role == "none" else self.default_role
+        return self.default_role
 
 
 class ProxySignIn(GroupRoles):

@@ -76,7 +76,7 @@ class Principals:
         return user
 
     def ended(self, principals: Collection[Principal]) -> set[Principal]:
-        """Return the principals whose key was revoked, whose session has ended, or whose user is disabled."""
+        """Return the principals whose key was revoked, whose session has ended, or whose user may not read."""
         revoked = {key.key_id for key in self._keys.list() if key.revoked_at is not None}
         users = self._users.may_read({each.user.user_id for each in principals if each.user is not None})
         sessions = self._user_sessions.living({each.session_id for each in principals if each.session_id is not None})

@@ -15,12 +15,13 @@ from clipengine.ledger.database.schema import KeyRow, UserRow, UserSessionRow
 from clipengine.ledger.pages import Page, read_page
 from clipengine.objects.audit import AuditAction
 from clipengine.objects.key import Scope
-from clipengine.objects.user import Role, UserSource
+from clipengine.objects.user import UserRole, UserSource
 from clipengine.timecode import now_ms
 
 log = logging.getLogger(__name__)
 
-ROLE_SCOPES: dict[Role, tuple[Scope, ...]] = {
+ROLE_SCOPES: dict[UserRole, tuple[Scope, ...]] = {
+    "none": (),
     "viewer": ("read",),
     "editor": ("read", "write"),
     "operator": ("read", "write", "admin"),
@@ -36,7 +37,7 @@ class User:
     subject: str
     source: UserSource
     name: str
-    role: Role
+    role: UserRole
     created_at: int
     last_seen_at: int | None = None
     disabled_at: int | None = None
@@ -56,7 +57,7 @@ class Users:
         *,
         source: UserSource,
         name: str,
-        role: Role,
+        role: UserRole,
         by_groups: bool = False,
         make_act: Callable[[AuditAction], Act | None] = lambda action: None,
     ) -> User:
@@ -106,7 +107,7 @@ class Users:
             make=_user,
         )
 
-    def set_role(self, user_id: str, role: Role) -> User:
+    def set_role(self, user_id: str, role: UserRole) -> User:
         """Change the role of a user, which counts from the next request on. Raises UserNotFound."""
         with self._database.transaction(ordered=False):
             return self._change(user_id, {"role": role}, UserRow.role != role)
@@ -118,12 +119,24 @@ class Users:
                 self._end_sessions(user_id)
             return self._change(user_id, {"disabled_at": now_ms() if disabled else None})
 
-    def end_sessions(self, subject: str, *, source: UserSource) -> None:
-        """End the sessions of the user of a subject, if there is one."""
+    def refuse(
+        self,
+        subject: str,
+        *,
+        source: UserSource,
+        by_groups: bool,
+        make_act: Callable[[AuditAction], Act | None] = lambda action: None,
+    ) -> None:
+        """End the sessions of the user of a subject, if there is one. One `by_groups` has no role any more."""
         row = self._database.row(UserRow.select().where(UserRow.source == source, UserRow.subject == subject))
-        if row is not None:
-            with self._database.transaction(ordered=False):
+        if row is None:
+            return
+        with self._database.transaction(ordered=False):
+            with acting(make_act("session.end")), self._database.transaction():
                 self._end_sessions(row["user_id"])
+            if by_groups:
+                with acting(make_act("user.update")), self._database.transaction():
+                    self.set_role(row["user_id"], "none")
 
     def delete(self, user_id: str) -> None:
         """Delete a user and the user's sessions, and revoke the keys. Objects stay. Raises UserNotFound."""
@@ -146,8 +159,9 @@ class Users:
             log.warning("the visit of user %s was not recorded: %s", user.user_id, error.message)
 
     def may_read(self, ids: Collection[str]) -> set[str]:
-        """Return which of these users exist and are not disabled."""
-        query = UserRow.select(UserRow.user_id).where(UserRow.user_id.in_([*ids]), UserRow.disabled_at.is_null())
+        """Return which of these users exist, have a role and are not disabled."""
+        may = (UserRow.disabled_at.is_null(), UserRow.role != "none")
+        query = UserRow.select(UserRow.user_id).where(UserRow.user_id.in_([*ids]), *may)
         return {row["user_id"] for row in self._database.rows(query)} if ids else set()
 
     def _end_sessions(self, user_id: str) -> None:

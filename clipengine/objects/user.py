@@ -9,6 +9,7 @@ from clipengine.objects.base import ApiObject, MaybeTime, Time
 from clipengine.objects.key import Scope
 
 Role = Literal["viewer", "editor", "operator"]
+UserRole = Literal["none", Role]  # none: the source of the user states no role any more
 UserSource = Literal["proxy", "oidc"]
 
 
@@ -23,8 +24,8 @@ class UserObject(ApiObject):
     """What has signed the user in."""
     name: str = ""
     """Display name."""
-    role: Role = "viewer"
-    """What the user may do."""
+    role: UserRole = "viewer"
+    """What the user may do; `none` after a sign-in that has stated no role."""
     created_at: Time = ""
     last_seen_at: MaybeTime = None
     """Time of a recent request, to the minute."""

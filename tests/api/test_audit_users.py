@@ -82,21 +82,25 @@ def test_changes_that_a_proxy_states_are_acts_of_the_proxy(page: httpx.Client, s
 
     assert page.get("/v1/me", headers=stated("people")).status_code == 403
     assert page.get("/v1/me", headers=stated("people")).status_code == 401
-    assert rows(log) == [("session.end", "source", "proxy", "proxy", session["session_id"], user)]
+    ended = ("session.end", "source", "proxy", "proxy", session["session_id"], user)
+    assert rows(log) == [ended, changed]  # the keys of the user lose the role as well
 
     assert page.get("/session", headers=stated(name="Anna B.")).status_code == 200  # with another name and role
     begun, updated = rows(log)
     assert (begun[:4], updated) == (("session.begin", "user", user, "proxy"), changed)
     with server.client("") as other:
         assert other.get("/session", headers=stated("people")).status_code == 403
-        ended, refused = log.new()
-        assert (ended.action, ended.actor_id, ended.object_id) == ("session.end", "proxy", user)
+        *lost, refused = log.new()
+        assert {(each.action, each.actor_id, each.object_id) for each in lost} == {
+            ("session.end", "proxy", user),
+            ("user.update", "proxy", user),
+        }
         assert (refused.action, refused.outcome, refused.actor_kind) == ("session.begin", "refused", "unknown")
         assert other.get("/session", headers=stated("people")).status_code == 403
         assert [each.outcome for each in log.new()] == ["refused"]
 
     page.get("/session", headers=stated(name="Anna B."))
-    ((*_, session_id, _),) = rows(log)
+    ((*_, session_id, _), _) = rows(log)
     assert page.delete("/session", headers=stated() | PAGE).status_code == 204
     assert rows(log) == [("session.end", "user", user, "proxy", session_id, None)]
     assert log.faults() == []

@@ -415,18 +415,30 @@ def test_groups_of_a_sign_in_decide_the_role(
     with server.client("") as second:
         assert sign_in(second, provider).status_code == 200
         assert page.get("/v1/me").json()["user"]["role"] == "operator"  # of the same user
+        user_id = page.get("/v1/me").json()["id"]
+        key = engine.ledger.keys.create("mine", user_id=user_id)[1]
         provider.claims = {"groups": ["people"]}
         answer = sign_in(second, provider)
         assert (answer.status_code, "This user has no role" in answer.text) == (403, True)
     assert sessions(engine) == 0  # the groups of this user allow nothing any more
-    provider.claims = {}
-    assert sign_in(page, provider).status_code == 200
-    user_id = page.get("/v1/me").json()["id"]
+    with server.client() as admin, server.client(key) as keyed:
+        assert admin.get(f"/v1/users/{user_id}").json()["role"] == "none"
+        refused = keyed.get("/v1/clips")
+        assert (refused.status_code, "role `none`" in refused.json()["detail"]) == (403, True)
+        provider.claims = {}
+        assert sign_in(page, provider).status_code == 200
+        assert keyed.get("/v1/clips").status_code == 200  # until a sign-in states a role again
     engine.ledger.users.set_disabled(user_id, True)
     assert page.get("/v1/me").status_code == 401
     assert sign_in(page, provider).status_code == 403
     stated = [each for each in log.new() if each.actor_kind == "source"]
-    assert [each.action for each in stated] == ["user.create", "user.update", "session.end", "user.update"]
+    assert [each.action for each in stated] == [
+        "user.create",
+        "user.update",
+        "session.end",
+        "user.update",
+        "user.update",
+    ]
     assert {(each.actor_id, each.means, each.object_id) for each in stated} == {("oidc", "oidc", user_id)}
 
 

@@ -93,10 +93,33 @@ def test_user_without_a_role_is_refused(tmp_path: Any) -> None:
     ):
         assert get(http, "/session", headers(groups="people")).status_code == 403
         assert engine.ledger.users.list(limit=9).data == []
-        assert get(http, "/session").status_code == 200
-        assert get(http, "/v1/me", headers(groups="")).status_code == 403
-        assert get(http, "/v1/me").status_code == 401  # its session has ended, and with it its event streams
-        assert get(http, "/session").status_code == 200
+        user_id = get(http, "/session").json()["id"]
+        with server.client(engine.ledger.keys.create("mine", user_id=user_id)[1]) as keyed:
+            assert keyed.get("/v1/me").status_code == 200
+            assert get(http, "/v1/me", headers(groups="")).status_code == 403
+            assert get(http, "/v1/me").status_code == 401  # its session has ended, and with it its event streams
+            assert keyed.get("/v1/me").status_code == 403
+            assert get(http, "/session", headers(groups="people")).status_code == 403
+            assert get(http, "/session").status_code == 200
+            assert keyed.get("/v1/me").status_code == 200
+
+
+def test_event_stream_of_a_key_ends_when_its_user_has_no_role_any_more(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "RIGHTS_SECONDS", 0.2)
+    with (
+        recorded_engine(tmp_path / "none", auth={"proxy": PROXY}) as engine,
+        api_server(engine) as server,
+        server.client("") as http,
+    ):
+        user_id = get(http, "/session").json()["id"]
+        keyed = server.client(engine.ledger.keys.create("mine", user_id=user_id)[1])
+        with keyed, keyed.stream("GET", "/v1/events") as stream:
+            lines = stream.iter_lines()
+            next(lines)
+            assert get(http, "/v1/me", headers(groups="people")).status_code == 403
+            assert not [each for each in lines if each.startswith("event:")]
 
 
 @pytest.mark.parametrize(

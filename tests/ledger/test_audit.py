@@ -160,7 +160,7 @@ def test_change_of_a_user_at_the_same_time_is_recorded_once(ledger: Ledger) -> N
 
     def end_sessions() -> None:
         with acting(make_act("session.end")):
-            ledger.users.end_sessions("u", source="oidc")
+            ledger.users.refuse("u", source="oidc", by_groups=False, make_act=make_act)
 
     _at_once(partial(sign_in, "viewer"))
     user = sign_in("viewer")

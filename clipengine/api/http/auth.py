@@ -106,13 +106,14 @@ def _as_stated(ledger: Ledger, caller: Principal | None, given: Credential) -> P
         return caller if given.issuer and caller.user.subject.startswith(subject_at(given.issuer)) else None
     if identity is None or identity.subject != caller.user.subject:
         return None
-    if not identity.by_groups or identity.role == caller.user.role:
+    has_none = identity.role == "none"
+    if not identity.by_groups or (identity.role == caller.user.role and not has_none):
         return caller
     user_id = caller.user.user_id
-    if identity.role is None and caller.session_id is not None:
+    if has_none and caller.session_id is not None:
         with acting(identity.make_act("session.end", path=[user_id, caller.session_id])):
             ledger.user_sessions.end(caller.session_id)
-    role = role_of(identity)
-    with acting(identity.make_act("user.update")):
-        ledger.users.set_role(user_id, role)
+    with acting(identity.make_act("user.update")):  # the keys of the user lose a role as well
+        ledger.users.set_role(user_id, identity.role)
+    role_of(identity)
     return ledger.principals.of_session(given.text)

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 
 from clipengine.api.http.source_acts import MakeAct
 from clipengine.errors import Conflict, Forbidden, Unauthorized
-from clipengine.ledger.database.act import acting
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.principals import Principal
 from clipengine.ledger.sessions import LIFETIME_MS
 from clipengine.ledger.users import User
-from clipengine.objects.user import Role, UserSource
+from clipengine.objects.user import Role, UserRole, UserSource
 
 _NO_ROLE, _NO_ROLE_HINT = "This user has no role", "Ask an operator for a group that has one."
 _DISABLED, _DISABLED_HINT = "This user is disabled", "Ask an operator."
@@ -21,12 +20,12 @@ TEXTS = (_NO_ROLE, _NO_ROLE_HINT, _DISABLED, _DISABLED_HINT)  # that pages of th
 
 @dataclass(frozen=True)
 class Identity:
-    """A user as a source states it. `role` is None if the groups give none."""
+    """A user as a source states it. Its `role` is none if the groups give none."""
 
     source: UserSource
     subject: str
     name: str
-    role: Role | None
+    role: UserRole
     by_groups: bool  # the groups decide the role; otherwise an operator does
     make_act: MakeAct = field(compare=False)  # of the source
 
@@ -38,7 +37,7 @@ def subject_at(issuer: str, subject: str = "") -> str:
 
 def role_of(identity: Identity) -> Role:
     """Return the role of an identity. Raises Forbidden without one."""
-    if identity.role is None:
+    if identity.role == "none":
         raise Forbidden(_NO_ROLE, hint=_NO_ROLE_HINT)
     return identity.role
 
@@ -53,17 +52,16 @@ def begin_user_session(
     """Return the principal of a new session, and its token. The first sign-in creates the user.
 
     `check` is called before the session starts, in its transaction, and may raise.
-    Raises Forbidden for a user who is disabled or has no role, whose sessions end, and Conflict while engines of 0.2.0
-    run, which do not accept sessions of users.
+    Raises Forbidden for a user who is disabled or has no role any more, whose sessions end, and Conflict while engines
+    of 0.2.0 run, which do not accept sessions of users.
     """
     older = ledger.engines.without_users()
     if older:
         hint = "Upgrade or stop these engines, then sign in. A key works meanwhile."
         raise Conflict(f"Engines of release 0.2.0 run, which know no users: {', '.join(older)}", hint=hint)
     users = ledger.users
-    if identity.role is None:
-        with acting(identity.make_act("session.end")):
-            users.end_sessions(identity.subject, source=identity.source)
+    if identity.role == "none":
+        users.refuse(identity.subject, source=identity.source, by_groups=identity.by_groups, make_act=identity.make_act)
     role = role_of(identity)
     with ledger.transaction():
         user = users.sign_in(

@@ -3,4 +3,4 @@
 import {t} from "./texts.js";
 
 /** @type {Record<Role, string>} */
-export const ROLES = {viewer: t("viewer"), editor: t("editor"), operator: t("operator")};
+export const ROLES = {none: t("no role"), viewer: t("viewer"), editor: t("editor"), operator: t("operator")};

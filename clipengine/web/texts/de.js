@@ -19,6 +19,7 @@ export default {
   "Main": "Hauptmenü",
   "Docs": "Hilfe",
   "Sign out ({name})": "Abmelden ({name})",
+  "no role": "keine Rolle",
   "viewer": "nur ansehen",
   "editor": "bearbeiten",
   "operator": "verwalten",

@@ -61,11 +61,13 @@ function roleChoice(user, reload) {
   const choice = h(
     "select",
     {"aria-label": t("Role of {name}", {name: nameOf(user)})},
-    Object.entries(ROLES).map(([role, text]) => h("option", {value: role, selected: role === user.role}, text)),
+    Object.entries(ROLES)
+      .filter(([role]) => role !== "none" || user.role === "none")
+      .map(([role, text]) => h("option", {value: role, selected: role === user.role}, text)),
   );
   const change = asyncHandler(async () => {
     try {
-      await patch(`/v1/users/${user.user_id}`, {role: /** @type {Role} */ (choice.value)});
+      await patch(`/v1/users/${user.user_id}`, {role: /** @type {Exclude<Role, "none">} */ (choice.value)});
     } finally {
       await reload();
     }
