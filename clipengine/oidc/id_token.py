@@ -162,8 +162,8 @@ def _user_of(claims: dict[str, Any], expected: Expected) -> Claims:
 
 def _groups(claims: dict[str, Any], name: str) -> frozenset[str]:
     """Return the groups of a claim with a list of texts or one text. Raises TokenInvalid."""
-    found = claims.get(name, []) if name else []
-    listed: Collection[Any] = [found] if isinstance(found, str) else found
+    found = claims.get(name) if name else None
+    listed: Collection[Any] = [found] if isinstance(found, str) else [] if found is None else found
     if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
         raise TokenInvalid(f"the claim {name!r} of the ID token is not a list of groups")
     return frozenset(each for each in listed if len(each) <= MAX_GROUP)

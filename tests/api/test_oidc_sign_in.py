@@ -425,6 +425,8 @@ def test_groups_of_a_sign_in_decide_the_role(
         assert admin.get(f"/v1/users/{user_id}").json()["role"] == "none"
         refused = keyed.get("/v1/clips")
         assert (refused.status_code, "role `none`" in refused.json()["detail"]) == (403, True)
+        provider.claims = {"groups": None}
+        assert sign_in(page, provider).status_code == 403  # no groups, and no error of the provider
         provider.claims = {}
         assert sign_in(page, provider).status_code == 200
         assert keyed.get("/v1/clips").status_code == 200  # until a sign-in states a role again

@@ -442,6 +442,8 @@ def test_upload_belongs_to_the_user_with_any_key(server: ApiServer, people: dict
         assert second.head(path, headers=tus).status_code == 200
         assert people["other"].http.head(path, headers=tus).status_code == 403
         assert admin.head(path, headers=tus).status_code == 403
+        assert people["other"].http.delete(path, headers=tus).status_code == 403
+        assert people["operator"].http.delete(path, headers=tus).status_code == 204
 
 
 def test_sessions_are_listed_for_their_user_and_ended_by_an_operator(

@@ -100,9 +100,9 @@ def needed_scope(action: Action, object: Object) -> Scope:
 
 def _is_of_another(caller: Principal, action: Action, object: Object) -> bool:
     """Return True if only others may do this with the object."""
-    if object.kind == "uploads":  # an upload goes on with what began it
+    if object.kind == "uploads" and action != "delete":  # an upload goes on with what began it
         return object.owner is not None and not object.belongs_to(caller)
-    if object.kind == "sessions":
+    if object.kind in ("sessions", "uploads"):
         return action == "delete" and "admin" not in caller.scopes and not object.belongs_to(caller)
     has_all = caller.user is None or caller.user.role == "operator"
     return action == "delete" and not has_all and not object.belongs_to(caller)

@@ -16,7 +16,7 @@ import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
-from clipengine.api.http.access import Object, require
+from clipengine.api.http.access import Action, Object, require
 from clipengine.api.http.acts import actor_of
 from clipengine.api.http.auth import credential
 from clipengine.api.http.body_pipe import BodyPipe
@@ -148,7 +148,7 @@ async def get_links_of_parts(slots: anyio.CapacityLimiter, call: Call[NoQuery, R
 async def end_upload(slots: anyio.CapacityLimiter, call: _Call) -> Response:
     check_version(call.request)
     id = call.path("upload_id")
-    await call.in_session(lambda: _own(call, id))
+    await call.in_session(lambda: _own(call, id, "delete"))
     await _in_slot(slots, partial(call.engine.upload_receiver.end, id))
     return Response(status_code=204)
 
@@ -187,10 +187,10 @@ def _spec(call: _Call, metadata: UploadMetadata) -> RecordingSpec:
     return replace(metadata.spec(), created_by=call.caller.id)
 
 
-def _own(call: Call[Any, Any], id: str) -> ResumableUpload:
+def _own(call: Call[Any, Any], id: str, action: Action = "write") -> ResumableUpload:
     """Return the upload. Raise UploadNotFound, and Forbidden if another key began it."""
     upload = call.engine.upload_receiver.get(id)
-    require(call.caller, "write", Object("uploads", id, lambda: upload.key_id))
+    require(call.caller, action, Object("uploads", id, lambda: upload.key_id))
     return upload
 
 
