@@ -22,6 +22,7 @@ from clipengine.api.http.ports import Endpoint, Engine
 from clipengine.api.http.problems import on_error, on_http_exception
 from clipengine.api.http.provider_slots import ProviderSlots
 from clipengine.api.http.proxy_identity import ProxyIdentities
+from clipengine.api.http.session_cookies import Cookies
 from clipengine.api.reference import openapi
 from clipengine.api.routes import (
     archives,
@@ -61,7 +62,7 @@ from clipengine.api.routes import (
     webhooks,
 )
 from clipengine.errors import ClipEngineError, StorageUnavailable
-from clipengine.settings_auth import Auth
+from clipengine.settings import Settings
 
 
 def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
@@ -140,14 +141,15 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
     app.state.changes = changes
     app.state.streams = OpenStreams()
     app.state.codes = codes
-    _know_users(app, engine.settings.auth)
+    _know_callers(app, engine.settings)
     return app
 
 
-def _know_users(app: Starlette, auth: Auth) -> None:
-    """Set how requests state their users: by a proxy, or by sessions of a provider."""
-    app.state.proxy_identities = ProxyIdentities(auth.proxy)
-    app.state.oidc_issuer = auth.oidc.active_issuer
+def _know_callers(app: Starlette, settings: Settings) -> None:
+    """Set how requests state their callers: by a proxy, by sessions of a provider, by cookies."""
+    app.state.proxy_identities = ProxyIdentities(settings.auth.proxy)
+    app.state.oidc_issuer = settings.auth.oidc.active_issuer
+    app.state.cookies = Cookies(settings.server.public_url)
 
 
 def create_worker_app(engine: Engine) -> Starlette:
@@ -159,7 +161,7 @@ def create_worker_app(engine: Engine) -> Starlette:
         exception_handlers={ClipEngineError: on_error, HTTPException: on_http_exception},
     )
     app.router.redirect_slashes = False
-    _know_users(app, engine.settings.auth)
+    _know_callers(app, engine.settings)
     return app
 
 

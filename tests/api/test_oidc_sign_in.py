@@ -528,9 +528,9 @@ def test_cookies_over_https_belong_to_the_host_alone(tmp_path: Path, provider: L
         assert ended.startswith('__Host-clipengine_flow="";')
         cookie = session.partition(";")[0]
         old = cookie.removeprefix("__Host-")
-        for sent in (cookie, old, f"clipengine_session=planted; {cookie}", f"x=1;{cookie};clipengine_session=planted"):
+        for sent in (cookie, f"clipengine_session=planted; {cookie}", f"x=1;{cookie};clipengine_session=planted"):
             assert http.get("/v1/me", headers={"Cookie": sent}).status_code == 200, sent
-        assert http.get("/v1/me", headers={"Cookie": f"{old.replace('user-', 'user-x')}"}).status_code == 401
+        assert http.get("/v1/me", headers={"Cookie": old}).status_code == 401  # another host can set this name
         gone = http.delete("/session", headers={"Cookie": cookie, **PAGE}).headers.get_list("set-cookie")
         assert [each.partition("=")[0] for each in gone] == ["clipengine_session", "__Host-clipengine_session"]
 

@@ -17,7 +17,7 @@ from starlette.requests import Request
 
 from clipengine.api.http.access import Action, Object, require
 from clipengine.api.http.proxy_identity import ProxyIdentities
-from clipengine.api.http.session_cookies import session_of
+from clipengine.api.http.session_cookies import Cookies
 from clipengine.api.http.user_sign_in import Identity, role_of, subject_at
 from clipengine.errors import Forbidden, Unauthorized
 from clipengine.ledger.database.act import acting
@@ -50,7 +50,8 @@ def credential(request: Request) -> Credential:
     """
     identity = stated_identity(request)
     header = request.headers.get("authorization")
-    session = session_of(request) if header is None else None
+    cookies: Cookies = request.app.state.cookies
+    session = cookies.session_of(request) if header is None else None
     if session is not None:
         check_site(request)
         if request.method not in _SAFE_METHODS and PAGE_HEADER not in request.headers:

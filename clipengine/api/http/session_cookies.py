@@ -1,7 +1,7 @@
 """Cookies of the page's sessions and of a sign-in with a provider.
 
 Over HTTPS, the names begin with `__Host-`, so that neither another host of the domain nor plain HTTP can set them. The
-name of release 0.2.0 is accepted as well.
+name of release 0.2.0, which knows no users, is accepted for sessions of keys as well.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import re
 
 from starlette.requests import Request
 from starlette.responses import Response
+
+from clipengine.ledger.user_sessions import is_user_token
 
 SESSION_COOKIE = "clipengine_session"
 HOST_COOKIE = f"__Host-{SESSION_COOKIE}"
@@ -21,14 +23,8 @@ def _pattern(name: str, value: str) -> re.Pattern[str]:
     return re.compile(rf"(?:\A|;)[ \t]*{name}=({value})[ \t]*(?:;|\Z)")
 
 
-_SESSIONS = [_pattern(name, "[A-Za-z0-9_-]{1,300}") for name in (HOST_COOKIE, SESSION_COOKIE)]
+_SESSIONS = {name: _pattern(name, "[A-Za-z0-9_-]{1,300}") for name in (HOST_COOKIE, SESSION_COOKIE)}
 _FLOWS = {name: _pattern(name, "[A-Za-z0-9._-]{1,1000}") for name in (FLOW_COOKIE, f"__Host-{FLOW_COOKIE}")}
-
-
-def session_of(request: Request) -> str | None:
-    """Return the session token of a request, or None."""
-    header = request.headers.get("cookie", "")
-    return next((found[1] for each in _SESSIONS if (found := each.search(header)) is not None), None)
 
 
 class Cookies:
@@ -37,6 +33,15 @@ class Cookies:
     def __init__(self, public_url: str) -> None:
         self._secure = public_url.startswith("https:")
         self._flow = f"__Host-{FLOW_COOKIE}" if self._secure else FLOW_COOKIE
+
+    def session_of(self, request: Request) -> str | None:
+        """Return the session token of a request, or None."""
+        header = request.headers.get("cookie", "")
+        for name, pattern in _SESSIONS.items():
+            found = pattern.search(header)
+            if found is not None and (name == HOST_COOKIE or not self._secure or not is_user_token(found[1])):
+                return found[1]
+        return None
 
     def set_session(self, response: Response, token: str, *, seconds: int, former: bool = False) -> None:
         """Set the session. `former` uses the name of 0.2.0, because one of its engines runs."""
