@@ -232,7 +232,8 @@ def test_no_word_is_shortened_and_the_clip_is_as_long_as_planned(
 
     clip.download(tmp_path / "clip")
     heard, source = _heard(tmp_path / "clip"), samples[:: RATE // _HEARD_RATE]
-    assert len(heard) / _HEARD_RATE == pytest.approx(plan.duration_seconds, abs=0.06)
+    # PyAV also returns what pads the last frame of AAC.
+    assert len(heard) / _HEARD_RATE == pytest.approx(plan.duration_seconds, abs=max(0.06, 1024 / talk.rate))
     for start, end in removed:  # nothing that can be heard, also if the model has missed it
         if not any(text == "um," and first < end and last > start for first, last, text in said):
             inner = source[round((start + 0.02) * _HEARD_RATE) : round((end - 0.02) * _HEARD_RATE)]
