@@ -62,18 +62,19 @@ class AuditChain(AuditRecords):
 
     def seal(self) -> Link | None:
         """Seal one batch of the rows that are not sealed yet, and return the new head, or None without such rows."""
-        if not self._database.run("SELECT 1 FROM audit WHERE batch IS NULL LIMIT 1"):
-            return None
-        with self._turn():
-            unsealed = f"{ROWS} WHERE batch IS NULL ORDER BY at, audit_id LIMIT {ROWS_OF_A_BATCH}"
-            found = self._rows(unsealed)
-            rows = sorted((each for each in found if _is_id(each["audit_id"])), key=lambda each: str(each["audit_id"]))
-            self._set_aside([each["audit_id"] for each in found if not _is_id(each["audit_id"])])
-            head = self._sealed(rows) if rows else None
-        if head is None:
-            return self.seal() if found else None
-        log.info("the audit log is sealed up to batch %d with %d rows: head %s", head.number, len(rows), head)
-        return head
+        unsealed = f"{ROWS} WHERE batch IS NULL ORDER BY at, audit_id LIMIT {ROWS_OF_A_BATCH}"
+        while self._database.run("SELECT 1 FROM audit WHERE batch IS NULL LIMIT 1"):
+            with self._turn():
+                found = self._rows(unsealed)
+                rows = sorted(
+                    (each for each in found if _is_id(each["audit_id"])), key=lambda each: str(each["audit_id"])
+                )
+                self._set_aside([each["audit_id"] for each in found if not _is_id(each["audit_id"])])
+                head = self._sealed(rows) if rows else None
+            if head is not None:
+                log.info("the audit log is sealed up to batch %d with %d rows: head %s", head.number, len(rows), head)
+                return head
+        return None
 
     def _sealed(self, rows: Sequence[Row]) -> Link:
         """Store a batch of these rows in this transaction, and return the new head."""
