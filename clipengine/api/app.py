@@ -107,6 +107,7 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
 
     codes = sessions.SignInCodes()
     slots = ProviderSlots()
+    cookies = Cookies(engine.settings.server.public_url)
     registry = CollectorRegistry()
 
     @asynccontextmanager
@@ -127,8 +128,8 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
             *documents.routes(described, engine.settings),
             *routes(operations, engine, changes),
             ingest.route(engine, registry),
-            sessions.route(engine, codes, slots),
-            *oidc.routes(engine, slots),
+            sessions.route(engine, codes, slots, cookies),
+            *oidc.routes(engine, slots, cookies),
             *share_links.routes(engine),
             *page.routes(engine.settings),
             *(Route(endpoint.path, endpoint) for endpoint in endpoints),
@@ -141,15 +142,15 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
     app.state.changes = changes
     app.state.streams = OpenStreams()
     app.state.codes = codes
-    _know_callers(app, engine.settings)
+    _know_callers(app, engine.settings, cookies)
     return app
 
 
-def _know_callers(app: Starlette, settings: Settings) -> None:
+def _know_callers(app: Starlette, settings: Settings, cookies: Cookies) -> None:
     """Set how requests state their callers: by a proxy, by sessions of a provider, by cookies."""
     app.state.proxy_identities = ProxyIdentities(settings.auth.proxy)
     app.state.oidc_issuer = settings.auth.oidc.active_issuer
-    app.state.cookies = Cookies(settings.server.public_url)
+    app.state.cookies = cookies
 
 
 def create_worker_app(engine: Engine) -> Starlette:
@@ -161,7 +162,7 @@ def create_worker_app(engine: Engine) -> Starlette:
         exception_handlers={ClipEngineError: on_error, HTTPException: on_http_exception},
     )
     app.router.redirect_slashes = False
-    _know_callers(app, engine.settings)
+    _know_callers(app, engine.settings, Cookies(engine.settings.server.public_url))
     return app
 
 

@@ -57,20 +57,20 @@ _SHOWN_ERRORS = {
 }
 
 
-def routes(engine: Engine, slots: ProviderSlots) -> list[Route]:
+def routes(engine: Engine, slots: ProviderSlots, cookies: Cookies) -> list[Route]:
     """Return the routes of the sign-in if a provider is configured."""
     if engine.oidc is None:
         return []
-    sign_in = _SignIn(engine, engine.oidc, slots)
+    sign_in = _SignIn(engine, engine.oidc, slots, cookies)
     return [Route("/session/oidc", Public(sign_in.start)), Route(CALLBACK, Public(sign_in.finish))]
 
 
 class _SignIn:
-    def __init__(self, engine: Engine, provider: Provider, slots: ProviderSlots) -> None:
+    def __init__(self, engine: Engine, provider: Provider, slots: ProviderSlots, cookies: Cookies) -> None:
         self._ledger = engine.ledger
         self._provider = provider
         self._slots = slots
-        self._cookies = Cookies(engine.settings.server.public_url)
+        self._cookies = cookies
         self._headers = page_headers(engine.settings) | {"Cache-Control": "no-store"}
         self._lifetime_ms = round(provider.settings.session_hours * 3_600_000)
 

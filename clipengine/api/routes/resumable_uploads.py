@@ -113,7 +113,7 @@ async def get_upload(slots: anyio.CapacityLimiter, call: _Call) -> Response:
     upload = await call.in_session(lambda: _own(call, id))
     if upload.completed_at is None and (upload.partial.is_whole or upload.partial.part_bytes):
         actor = actor_of(call.caller, call.request, credential(call.request))
-        with acting(Act("recording.create", actor, request_id=call.request.scope["request_id"])):
+        with acting(Act("recording.create", actor, request_id=call.request_id)):
             upload = await _in_slot(slots, partial(call.engine.upload_receiver.complete, id))
     return json_response(_object(call, upload).to_object(), 200, _headers(call, upload, with_metadata=True))
 

@@ -67,17 +67,17 @@ class SignInCodes:
             return bool(found and self._codes.pop(found[0]))
 
 
-def route(engine: Engine, codes: SignInCodes, slots: ProviderSlots) -> Route:
-    return Route("/session", _Sessions(engine, codes, slots).answer, methods=["GET", "POST", "DELETE"])
+def route(engine: Engine, codes: SignInCodes, slots: ProviderSlots, cookies: Cookies) -> Route:
+    return Route("/session", _Sessions(engine, codes, slots, cookies).answer, methods=["GET", "POST", "DELETE"])
 
 
 class _Sessions:
-    def __init__(self, engine: Engine, codes: SignInCodes, slots: ProviderSlots) -> None:
+    def __init__(self, engine: Engine, codes: SignInCodes, slots: ProviderSlots, cookies: Cookies) -> None:
         self._engine = engine
         self._ledger = engine.ledger
         self._codes = codes
         self._slots = slots
-        self._cookies = Cookies(engine.settings.server.public_url)
+        self._cookies = cookies
 
     async def answer(self, request: Request) -> Response:
         methods = {"POST": self._sign_in, "DELETE": self._sign_out}
