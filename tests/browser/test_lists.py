@@ -91,7 +91,6 @@ def test_search_finds_what_is_said(browser: Any, stocked: RunningServer, judge: 
 
 
 @pytest.mark.exhaustive
-@pytest.mark.exhaustive
 def test_search_of_a_view_that_was_left_does_not_change_the_address(browser: Any, stocked: RunningServer) -> None:
     with opened(browser, stocked) as page:
         page.clock.install()
@@ -102,6 +101,49 @@ def test_search_of_a_view_that_was_left_does_not_change_the_address(browser: Any
         page.get_by_role("link", name="Webhooks").click()
         page.clock.run_for(1000)
         assert page.url.endswith("#/webhooks")
+
+
+def test_filter_between_a_click_and_its_view_does_not_change_the_address(browser: Any, stocked: RunningServer) -> None:
+    with opened(browser, stocked) as page:
+        page.goto(f"{stocked.url}/#/recordings?q=talk")
+        page.locator(".recording").first.wait_for()
+        address = page.evaluate(
+            """() => {
+              document.querySelector('nav a[href="#/webhooks"]').click();
+              document.querySelector(".filter-bar select").dispatchEvent(new Event("change"));
+              return location.hash;
+            }"""
+        )
+        assert address == "#/webhooks"
+
+
+def test_filters_keep_the_view_of_a_skip_link(browser: Any, stocked: RunningServer) -> None:
+    with opened(browser, stocked) as page:
+        page.goto(f"{stocked.url}/#/clips")
+        page.get_by_role("link", name="Skip to content").press("Enter")
+        page.get_by_role("searchbox").fill("goal 007")
+        until(page, "location.hash === '#/clips?q=goal+007'")
+
+
+@pytest.mark.exhaustive
+def test_poster_of_a_row_that_moves_while_others_load_is_shown(browser: Any, stocked: RunningServer) -> None:
+    held: list[Any] = []
+    with opened(browser, stocked) as page:
+        page.route("**/poster", lambda request: held.append(request))
+        page.goto(f"{stocked.url}/#/clips")
+        until(page, "document.querySelectorAll('.clip-row img[src]').length === 3")
+        page.evaluate(
+            """() => {
+              const late = document.querySelector(".clip-row img:not([src])");
+              const place = late.parentElement;
+              late.remove();
+              document.querySelector(".clip-row img[src]").dispatchEvent(new Event("load")); // the next one begins
+              place.append(late);
+            }"""
+        )
+        for request in held:
+            request.continue_()
+        until(page, "document.querySelectorAll('.clip-row img[src]').length === 4")
 
 
 def test_names_and_tags_are_edited_in_place(browser: Any, stocked: RunningServer, judge: Judge) -> None:

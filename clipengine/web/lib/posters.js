@@ -66,8 +66,11 @@ function loadNext() {
   for (const image of waiting) {
     if (running.size >= MAX_PARALLEL) return;
     waiting.delete(image);
-    if (!image.isConnected) continue;
     observer.unobserve(image);
+    if (!image.isConnected) {
+      observer.observe(image); // reports it again if its row comes back, even to the same place
+      continue;
+    }
     running.add(image);
     image.src = image.dataset.address ?? "";
   }

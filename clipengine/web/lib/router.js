@@ -11,13 +11,15 @@ import {t} from "./texts.js";
  * @typedef {(main: HTMLElement, params: Record<string, string>, signal: AbortSignal) => unknown} View
  */
 
-const HOME = ["", "#/", "#main"]; // addresses of the first view, besides its own; "#main" is that of the skip link
+const HOME = ["", "#/"]; // addresses of the first view, besides its own
+const SKIP = "#main"; // the skip link, which stays in the view
 
 /** @type {{pattern: RegExp, view: View, offered: () => boolean}[]} */
 const routes = [];
 const NOT_FOUND = {pattern: /^/, view: showNotFound, offered: () => true};
 /** @type {AbortController | null} */
 let current = null;
+let shown = ""; // address of the current view, without its query
 
 /**
  * @param {string} pattern such as /recordings/:id
@@ -33,19 +35,27 @@ export function navigate(address) {
   location.hash = address;
 }
 
+// The address of the browser, as that of a view and its query.
+function place() {
+  const hash = location.hash === SKIP ? shown : location.hash;
+  const [address, search = ""] = (HOME.includes(hash) ? "#/recordings" : hash).split("?");
+  return {address, search};
+}
+
 /**
- * Set the query of the address without leaving the view, so that the way back leads to the same state.
+ * Set the query of the address without leaving the view, so that the way back leads to the same state. Once the address
+ * is that of another view, it keeps its query: `hashchange` follows later than the change.
  *
  * @param {Record<string, string | number>} values; those that are empty are left out
  */
 export function setQuery(values) {
+  if (place().address !== shown) return;
   const params = new URLSearchParams(
     Object.entries(values)
       .filter(([, value]) => value)
       .map(([name, value]) => [name, String(value)]),
   );
-  const [path] = (location.hash || "#/recordings").split("?");
-  history.replaceState(history.state, "", params.size ? `${path}?${params}` : path);
+  history.replaceState(history.state, "", params.size ? `${shown}?${params}` : shown);
 }
 
 // Leave the current view and close its dialogs.
@@ -59,7 +69,8 @@ export function leaveView() {
 export function showCurrent() {
   leaveView();
   const main = byId("main");
-  const [address, search = ""] = (HOME.includes(location.hash) ? "#/recordings" : location.hash).split("?");
+  const {address, search} = place();
+  shown = address;
   const {view, pattern} = routes.find((each) => each.pattern.test(address) && each.offered()) ?? NOT_FOUND;
   current = new AbortController();
   main.replaceChildren();
@@ -86,7 +97,7 @@ function showNotFound(main) {
 
 export function start() {
   addEventListener("hashchange", () => {
-    if (location.hash !== "#main" && current) showCurrent();
+    if (location.hash !== SKIP && current) showCurrent();
   });
   showCurrent();
 }
