@@ -256,6 +256,8 @@ def test_recipe_of_the_sign_in_lets_nobody_pass_for_a_user(
             http.cookies.clear()
             page = {"Cookie": f"sso=anna; clipengine_session={token}"} | forged
             assert http.get("/v1/me", headers=page).json()["user"]["subject"] == "anna"
+            hiding = page | {"Connection": "close, Remote-Groups"}
+            assert http.get("/v1/me", headers=hiding).json()["user"]["role"] == "editor"
             assert http.get("/v1/users", headers=page).status_code == 403
             assert http.get("/v1/me", headers={"Cookie": f"clipengine_session={token}"} | forged).status_code != 200
             key = {"Authorization": f"Bearer {server.key}"} | forged
