@@ -32,6 +32,8 @@ from clipengine.timecode import now_ms
 VIEWING_SECONDS = 600  # without a request, after which a viewing has ended
 _VIEWINGS = 10_000  # that are remembered; older ones would begin again
 _READ_AT_ONCE = 500
+_NUMBERS = ("at", "count", "batch")
+_LAST_MS = 253_402_300_799_999  # end of the year 9999
 _INSERT = insert_statement(AuditRow)
 
 log = logging.getLogger(__name__)
@@ -154,18 +156,19 @@ class Audit:
         return Page(shown, encode_cursor("audit", shown[-1].at, shown[-1].audit_id))
 
     def _page(self, query: Any, wanted: AuditFilter) -> Page[AuditEntry]:
-        return read_page(
-            self._database,
-            query,
-            of="audit",
-            created_at=AuditRow.at,
-            ident=AuditRow.audit_id,
-            limit=wanted.limit,
-            cursor=wanted.cursor,
-            after=wanted.after,
-            before=wanted.before,
-            make=as_entry,
-        )
+        with self._database.any_text():
+            return read_page(
+                self._database,
+                query,
+                of="audit",
+                created_at=AuditRow.at,
+                ident=AuditRow.audit_id,
+                limit=wanted.limit,
+                cursor=wanted.cursor,
+                after=wanted.after,
+                before=wanted.before,
+                make=as_entry,
+            )
 
     def all(self) -> Iterator[AuditEntry]:
         """Yield the whole log, oldest first. Rows that are added meanwhile may be missing."""
@@ -173,7 +176,8 @@ class Audit:
         while True:
             position = peewee.Tuple(AuditRow.at, AuditRow.audit_id) > after
             query = AuditRow.select().where(position).order_by(AuditRow.at, AuditRow.audit_id).limit(_READ_AT_ONCE)
-            rows = self._database.rows(query)
+            with self._database.any_text():
+                rows = self._database.rows(query)
             yield from map(as_entry, rows)
             if len(rows) < _READ_AT_ONCE:
                 return
@@ -210,4 +214,16 @@ def _row(
 
 
 def as_entry(row: Row) -> AuditEntry:
-    return AuditEntry(**row)
+    """Return the entry of a row. Values that no engine stores are shown as text, or as 0 in place of a number."""
+    shown: dict[str, Any] = {name: (_number if name in _NUMBERS else _text)(value) for name, value in row.items()}
+    return AuditEntry(**shown)
+
+
+def _number(value: Any) -> int | None:
+    return value if value is None or (isinstance(value, int) and 0 <= value <= _LAST_MS) else 0
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
+    return None if value is None else str(value).encode(errors="backslashreplace").decode()

@@ -21,10 +21,11 @@ from clipengine.ledger.audit_chain import AuditChain
 from clipengine.ledger.audit_head import HeadFile, Link
 from clipengine.ledger.audit_records import Fault
 from clipengine.ledger.database.act import Act, Actor, acting
+from clipengine.ledger.database.database import compact_json
 from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.users import User
-from clipengine.objects.audit import AuditAction
+from clipengine.objects.audit import AuditAction, AuditEntryObject
 from clipengine.objects.user import Role
 from clipengine.timecode import now_ms
 
@@ -381,7 +382,7 @@ def test_fault_of_an_id_that_no_terminal_shows_is_escaped(ledger: Ledger) -> Non
 
 
 @pytest.mark.parametrize("value", ["CAST(outcome AS BLOB)", "CAST(X'FF' AS TEXT)", "X'FF'", "9e999", "'é'"])
-@pytest.mark.parametrize("column", ["outcome", "at", "peer", "audit_id"])
+@pytest.mark.parametrize("column", ["outcome", "at", "count", "peer", "audit_id"])
 def test_cell_of_another_type_does_not_end_the_verification(
     ledger: Ledger, path: Path, column: str, value: str
 ) -> None:
@@ -391,6 +392,10 @@ def test_cell_of_another_type_does_not_end_the_verification(
     rows = sorted(ledger.audit.all(), key=lambda each: (each.batch or 0, each.audit_id))
     _run(ledger, "UPDATE audit SET count = 2 WHERE audit_id = ?", rows[-1].audit_id)
     _run(ledger, f"UPDATE audit SET {column} = {value} WHERE audit_id = ?", rows[0].audit_id)
+    for listed in (ledger.audit.list(AuditFilter(limit=20)).data, [*ledger.audit.all()]):
+        shown = {each.audit_id: compact_json(AuditEntryObject.of(each).to_object()).encode() for each in listed}
+        assert {row.audit_id for row in rows[1:]} < set(shown)
+        assert len(shown) == len(rows)
     found = _faults(ledger)
     kind = "missing" if column == "audit_id" else "changed"
     assert found[0] == (kind, rows[0].audit_id)

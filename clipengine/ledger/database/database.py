@@ -56,6 +56,25 @@ class JsonText(peewee.TextField):
         return None if value is None else json.loads(value)
 
 
+class _AsStored:
+    """Column that is read as it is stored: SQLite stores any type in any column."""
+
+    def python_value(self, value: Any) -> Any:
+        return value
+
+
+class StoredText(_AsStored, peewee.TextField):
+    pass
+
+
+class StoredInteger(_AsStored, peewee.IntegerField):
+    pass
+
+
+class StoredBigInteger(_AsStored, peewee.BigIntegerField):
+    pass
+
+
 @dataclass(frozen=True)
 class _Placeholder:
     name: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from peewee import AutoField, BigIntegerField, BooleanField, CompositeKey, DoubleField, IntegerField, Model, TextField
 
-from clipengine.ledger.database.database import JsonText
+from clipengine.ledger.database.database import JsonText, StoredBigInteger, StoredInteger, StoredText
 
 
 class MetaRow(Model):
@@ -610,22 +610,25 @@ class IdempotencyRow(Model):
 
 
 class AuditRow(Model):
-    """An action. A row is only added, given the number of its batch when it is sealed, and deleted with its batch."""
+    """An action. A row is only added, given the number of its batch when it is sealed, and deleted with its batch.
 
-    audit_id = TextField(primary_key=True)
-    at = BigIntegerField()
-    action = TextField()
-    outcome = TextField()  # done or refused
-    count = IntegerField()
-    actor_kind = TextField()
-    actor_id = TextField(null=True)
-    means = TextField(null=True)
-    means_id = TextField(null=True)
-    peer = TextField(null=True)
-    object_id = TextField(null=True)
-    within_id = TextField(null=True)  # what contains the object
-    request_id = TextField(null=True)
-    batch = BigIntegerField(null=True)  # null until it is sealed
+    A writer of the database may have stored anything in it.
+    """
+
+    audit_id = StoredText(primary_key=True)
+    at = StoredBigInteger()
+    action = StoredText()
+    outcome = StoredText()  # done or refused
+    count = StoredInteger()
+    actor_kind = StoredText()
+    actor_id = StoredText(null=True)
+    means = StoredText(null=True)
+    means_id = StoredText(null=True)
+    peer = StoredText(null=True)
+    object_id = StoredText(null=True)
+    within_id = StoredText(null=True)  # what contains the object
+    request_id = StoredText(null=True)
+    batch = StoredBigInteger(null=True)  # null until it is sealed
 
     class Meta:
         table_name = "audit"
