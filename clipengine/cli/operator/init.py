@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from clipengine.cli import output
+from clipengine.cli import output, questions
 from clipengine.cli.data_folder import command, make_private, open_ledger
 from clipengine.cli.operator.doctor import findings, show
 from clipengine.cli.options import settings_of
@@ -21,6 +21,7 @@ _HEAD = """\
 # Settings of clipengine, written by `clipengine init`. All other settings have their defaults:
 # `clipengine config` prints them, and /docs/configuration documents them.
 """
+_WITHOUT_QUESTIONS = "use --yes to accept the defaults without questions"
 _Line = tuple[str, str, str]  # key, value, comment
 
 
@@ -60,7 +61,9 @@ def init(
         raise click.UsageError(f"{config} exists: use --force to replace it, or --config FILE to write another file")
 
     def ask(question: str, given: object, default: str) -> str:
-        return str(given) if given else default if yes else _prompt(question, default=default)
+        if given or yes:
+            return str(given or default)
+        return questions.ask(question, default=default, otherwise=_WITHOUT_QUESTIONS)
 
     kind = ask("Kind of store: folder, or s3 for MinIO, S3, Ceph", kind, "folder")
     if kind not in ("folder", "s3"):
@@ -82,17 +85,6 @@ def init(
     return _check(settings, config)
 
 
-def _prompt(question: str, *, default: str | None = None, hidden: bool = False) -> str:
-    try:
-        return str(click.prompt(question, default=default, hide_input=hidden, err=True))
-    except click.Abort as error:
-        if not isinstance(error.__context__, EOFError):
-            raise
-        raise click.UsageError(
-            f"the input ended before {question!r} was answered: use --yes to accept the defaults without questions"
-        ) from None
-
-
 def _absolute(folder: str) -> str:
     # The server may be started in another folder.
     return os.path.abspath(os.path.expanduser(folder))
@@ -104,7 +96,7 @@ def _credentials() -> list[_Line]:
     for name, hidden in (("access_key", False), ("secret_key", True)):
         variable = f"CLIPENGINE_STORAGE__{name.upper()}"
         if variable not in os.environ and f"{variable}_FILE" not in os.environ:
-            value = _prompt(name.replace("_", " ").capitalize(), hidden=hidden)
+            value = questions.ask(name.replace("_", " ").capitalize(), hidden=hidden, otherwise=_WITHOUT_QUESTIONS)
             found.append((name, value, f"or from {variable}"))
     return found
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from clipengine.cli import output
+from clipengine.cli import output, questions
 from clipengine.cli.options import json_option, metadata_of, needs_server
 from clipengine.client import Batch, Client, Selection
 
@@ -122,19 +122,9 @@ def rm(
     if dry_run:
         return _show(tried, "clips", as_json=as_json)
     if not yes:
-        _confirm(f"Delete {tried.count} clips ({output.size(tried.bytes)})?")
+        questions.confirm(f"Delete {tried.count} clips ({output.size(tried.bytes)})?", otherwise="use --yes")
     batch = client.clips.delete_matching(chosen, tried.selection, include_processing=include_processing)
     return _follow(client, batch, as_json=as_json)
-
-
-def _confirm(question: str) -> None:
-    """Ask, and raise Abort unless the answer is yes. Raises UsageError if the input ends before the answer."""
-    try:
-        click.confirm(question, abort=True, err=True)
-    except click.Abort as error:
-        if not isinstance(error.__context__, EOFError):
-            raise
-        raise click.UsageError(f"the input ended before {question!r} was answered: use --yes") from None
 
 
 def _delete_ids(client: Client, clip_ids: tuple[str, ...]) -> int:
