@@ -248,7 +248,7 @@ class Feed:
                     messages, ended = [], set()
                 rights_at = loop.time() if check else rights_at
                 for stream in list(self._streams):
-                    if stream.caller in ended:
+                    if ended and stream.caller in ended:  # a hash per stream and event costs more than this
                         stream.close()
                     for message in messages:
                         stream.offer(message)
