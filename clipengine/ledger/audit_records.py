@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,6 +85,9 @@ class AuditRecords:
         # A range, because SQLite also stores fractions, which a writer of the database may have inserted.
         found = self._rows(f"{ROWS} WHERE batch >= ? AND batch < ?", number, number + 1)
         rows, sealed, faults = {each["audit_id"]: each for each in found}, [], []
+        for id, count in Counter(each["audit_id"] for each in found).items():
+            if count > 1:  # in a table that was rebuilt without its primary key
+                faults.append(fault_of_row("inserted", id, f"is {count} times in batch {number}"))
         for id, tag in entries:
             row = rows.pop(id, None)
             if row is None:

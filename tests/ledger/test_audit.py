@@ -402,6 +402,19 @@ def test_cell_of_another_type_does_not_end_the_verification(
     assert found[-1] == ("changed", rows[-1].audit_id)
 
 
+def test_copy_of_a_sealed_row_is_found_without_the_primary_key(ledger: Ledger, path: Path) -> None:
+    _add(ledger, 3)
+    _seal(ledger)
+    copied = next(iter(ledger.audit.all())).audit_id
+    _run(ledger, "CREATE TABLE rebuilt AS SELECT * FROM audit")
+    _run(ledger, "INSERT INTO rebuilt SELECT * FROM audit")
+    _run(ledger, "DELETE FROM rebuilt WHERE rowid > 3 AND audit_id <> ?", copied)
+    _run(ledger, "UPDATE rebuilt SET actor_id = 'forged' WHERE audit_id = ? AND rowid <= 3", copied)
+    _run(ledger, "DROP TABLE audit")
+    _run(ledger, "ALTER TABLE rebuilt RENAME TO audit")
+    assert ("inserted", copied) in _faults(ledger)
+
+
 def test_rows_with_cells_of_another_type_do_not_end_the_sealing(ledger: Ledger, path: Path) -> None:
     """Nor do rows that no batch can name, although they are the oldest ones."""
     _add(ledger, 7)
