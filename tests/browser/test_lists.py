@@ -126,11 +126,15 @@ def test_filters_keep_the_view_of_a_skip_link(browser: Any, stocked: RunningServ
 
 
 @pytest.mark.exhaustive
-def test_poster_of_a_row_that_moves_while_others_load_is_shown(browser: Any, stocked: RunningServer) -> None:
+def test_poster_of_a_row_that_moves_while_others_load_is_shown(browser: Any, tmp_path: Path, film: Film) -> None:
     held: list[Any] = []
-    with opened(browser, stocked) as page:
+    with running_server(tmp_path / "data") as server, opened(browser, server) as page:
+        client = server.client()
+        recording = client.recordings.wait(client.recordings.upload(film.path).recording_id)
+        for number in range(4):
+            client.clips.create(recording.recording_id, f"clip {number}", 0.2, 0.6).wait()
         page.route("**/poster", lambda request: held.append(request))
-        page.goto(f"{stocked.url}/#/clips")
+        page.goto(f"{server.url}/#/clips")
         until(page, "document.querySelectorAll('.clip-row img[src]').length === 3")
         page.evaluate(
             """() => {
