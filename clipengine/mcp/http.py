@@ -23,9 +23,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from clipengine.api.http.access import Action, Object, may, require
 from clipengine.api.http.acts import actor_of, count_refusal, recording, set_actor
-from clipengine.api.http.auth import Credential, authenticate, credential
-from clipengine.api.http.operation import in_session, other_method
+from clipengine.api.http.auth import Credential, authenticate, authorize, credential
+from clipengine.api.http.operation import check_rights, in_session, other_method
 from clipengine.api.http.ports import Engine
+from clipengine.api.http.rights import Rights
 from clipengine.api.http.validation import read_bytes
 from clipengine.client import AsyncClient
 from clipengine.errors import Forbidden, Unauthorized
@@ -70,20 +71,19 @@ class McpEndpoint:
             given = credential(request)
             if given.is_session:
                 raise Unauthorized
-            principal = await run_in_threadpool(
-                in_session, self._engine.ledger, lambda: self._authorized(request, given)
-            )
-        body = await read_bytes(request, limit=self._max_bytes)
+            ledger = self._engine.ledger
+            rights = await run_in_threadpool(in_session, ledger, lambda: self._authorized(request, given))
+            body = await read_bytes(request, limit=self._max_bytes, check=lambda: check_rights(scope, ledger, rights))
         async with self._client(request, given) as client:
-            scope[_CALLER] = _caller(client, principal, partial(count_refusal, self._engine.ledger.audit, act))
+            scope[_CALLER] = _caller(client, rights.caller, partial(count_refusal, self._engine.ledger.audit, act))
             await self._sessions.handle_request(scope, _replay(bytes(body), receive), send)
 
-    def _authorized(self, request: Request, given: Credential) -> Principal:
+    def _authorized(self, request: Request, given: Credential) -> Rights:
         ledger = self._engine.ledger
         principal = authenticate(ledger, given)
         set_actor(request, actor_of(principal, request, given), ledger.audit)
         require(principal, "read", Object("tools"))
-        return principal
+        return Rights(principal, lambda: authorize(ledger, given, "read", Object("tools")))
 
     def _client(self, request: Request, given: Credential) -> AsyncClient:
         """Return a client of this process's own API."""

@@ -10,7 +10,6 @@ from typing import Any, get_args
 import httpx
 import pytest
 
-from clipengine.api.http.operation import Operation, Resource
 from clipengine.client import Client
 from clipengine.ledger.audit_counts import MOST_ADDRESSES
 from clipengine.ledger.database.act import Actor
@@ -55,13 +54,8 @@ def log(engine: RecordedEngine) -> Log:
     return Log(engine)
 
 
-def operations(server: ApiServer) -> list[Operation]:
-    resources = [route.app for route in server.app.routes if isinstance(getattr(route, "app", None), Resource)]
-    return [each for resource in resources for each in resource._methods.values()]
-
-
 def test_every_route_that_changes_or_downloads_has_an_action(shared: ApiServer) -> None:
-    found = operations(shared)
+    found = shared.operations
     for each in found:
         discloses = each.path.endswith(("/download", ".m4s", "/archive", "/shares/{share_id}", "/qr.svg"))
         assert (each.audit is not None) == (each.changes or discloses), each.path

@@ -12,7 +12,7 @@ import pytest
 import clipengine
 from clipengine.api.http import access
 from clipengine.api.http.access import Action, Object, may, rights
-from clipengine.api.http.operation import Operation, Resource
+from clipengine.api.http.operation import Operation
 from clipengine.ledger.keys import ApiKey
 from clipengine.ledger.principals import Principal
 from clipengine.ledger.users import User
@@ -72,8 +72,7 @@ READING = {"POST /v1/clips/archive", "POST /v1/recordings/*/ranges/file"}
 
 @pytest.fixture
 def operations(server: ApiServer) -> list[Operation]:
-    resources = [route.app for route in server.app.routes if isinstance(getattr(route, "app", None), Resource)]
-    return [each for resource in resources for each in resource._methods.values()]
+    return server.operations
 
 
 def callers() -> Iterator[Principal]:

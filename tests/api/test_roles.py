@@ -13,7 +13,6 @@ import httpx
 import pytest
 
 from clipengine.api.http.access import _ADMINISTRATION, Object, may
-from clipengine.api.http.operation import Operation, Resource
 from clipengine.client import Client
 from clipengine.clips.clip import Clip
 from clipengine.clips.texts.cues import Cue
@@ -76,11 +75,6 @@ def key_of(server: ApiServer, user: User) -> str:
     return server.engine.ledger.keys.create(user.name, user_id=user.user_id)[1]
 
 
-def operations(server: ApiServer) -> list[Operation]:
-    resources = [route.app for route in server.app.routes if isinstance(getattr(route, "app", None), Resource)]
-    return [each for resource in resources for each in resource._methods.values()]
-
-
 def send(http: httpx.Client, method: str, path: str) -> int:
     """Return the status of a request for objects that do not exist, with a body that no route accepts."""
     headers = {"Content-Type": "application/json"} if method in ("POST", "PUT", "PATCH") else {}
@@ -90,14 +84,14 @@ def send(http: httpx.Client, method: str, path: str) -> int:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_role_may_use_the_routes_of_its_scopes(server: ApiServer, people: dict[str, Person], role: Role) -> None:
-    found = operations(server)
+    found = server.operations
     assert len(found) > 90
     refused = {f"{each.method} {each.path}" for each in found if send(people[role].http, each.method, each.path) == 403}
     assert refused == {f"{each.method} {each.path}" for each in found if each.scope not in SCOPES[role]}
 
 
 def test_every_deletion_and_cancel_names_the_owner_of_its_object(server: ApiServer) -> None:
-    for each in operations(server):
+    for each in server.operations:
         kind = each.path.split("/")[2]
         ends = each.method == "DELETE" or each.path.endswith("/cancel")
         if ends and each.path not in NO_DELETION and not each.is_former:

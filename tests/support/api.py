@@ -23,6 +23,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from clipengine.api.app import create_app
+from clipengine.api.http.operation import Operation, Resource
 from clipengine.api.http.ports import Endpoint
 from clipengine.api.http.requests.rules import RuleClipBodies
 from clipengine.clips.clip import Clip, ClipResult
@@ -233,6 +234,11 @@ class ApiServer:
         key = self.key if key is None else key
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=300, trust_env=False, **options)
+
+    @property
+    def operations(self) -> list[Operation]:
+        resources = [route.app for route in self.app.routes if isinstance(getattr(route, "app", None), Resource)]
+        return [each for resource in resources for each in resource._methods.values()]
 
     def begin_stop(self) -> None:
         self.app.state.changes.close()

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 
 from starlette.requests import ClientDisconnect, Request
 
+from clipengine.api.http.rights import WAIT_SECONDS
 from clipengine.errors import ClipEngineError, Internal, MalformedRequest
 from clipengine.pace import Pace
 
@@ -98,7 +99,7 @@ class BodyPipe(io.RawIOBase):
 async def feed(request: Request, pipe: BodyPipe, check: Callable[[], Awaitable[None]]) -> None:
     """Copy the body into the pipe. Never raises: an error is passed to the pipe.
 
-    `check` is called before each chunk; the body ends with the error that it raises.
+    `check` is called before each chunk, and every WAIT_SECONDS while none arrives; its errors end the body.
     """
     loop = asyncio.get_running_loop()
     chunks = request.stream()
@@ -106,8 +107,14 @@ async def feed(request: Request, pipe: BodyPipe, check: Callable[[], Awaitable[N
     try:
         while True:
             asked = loop.time()
-            async with asyncio.timeout(pace.left()):
-                chunk = await anext(chunks, None)
+            try:
+                async with asyncio.timeout(min(pace.left(), WAIT_SECONDS)):
+                    chunk = await anext(chunks, None)
+            except TimeoutError:
+                pace.add(waited=loop.time() - asked, received=0)
+                await check()
+                chunks = request.stream()  # the interrupted stream is closed
+                continue
             if chunk is None:
                 break
             received += len(chunk)

@@ -120,9 +120,7 @@ class Call(Generic[Q, B]):
 
         While the ledger cannot be read, nothing is raised: rights do not change either.
         """
-        if self.rights.are_due:
-            with suppress(StorageError):
-                await self.in_session(lambda: None)
+        await check_rights(self.request.scope, self.ledger, self.rights)
 
 
 Handler = Callable[[Call[Any, Any]], Response | Awaitable[Response]]
@@ -190,6 +188,14 @@ class Operation:
 def in_session(ledger: Ledger, work: Callable[[], T]) -> T:
     with ledger.session():
         return work()
+
+
+async def check_rights(scope: AsgiScope, ledger: Ledger, rights: Rights) -> None:
+    """Look the rights up in the thread pool if that is due, see `Call.check_rights`."""
+    if rights.are_due:
+        with suppress(StorageError):
+            async with own_turn(scope):
+                await run_in_threadpool(in_session, ledger, rights.check)
 
 
 def json_response(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -393,7 +399,11 @@ class Resource:
             rights = await run_in_threadpool(
                 in_session, self._engine.ledger, lambda: self._admitted(operation, request, given)
             )
-        text = await read_body(request, limit=operation.body.limit(self._engine.settings.server.max_body_bytes))
+        text = await read_body(
+            request,
+            limit=operation.body.limit(self._engine.settings.server.max_body_bytes),
+            check=lambda: check_rights(request.scope, self._engine.ledger, rights),
+        )
 
         def checked() -> Rights:
             rights.check()

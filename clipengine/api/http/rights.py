@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from clipengine.ledger.principals import Principal
 
-CHECK_SECONDS = 0.5  # after which a request that goes on looks its rights up again
+CHECK_SECONDS = 0.4  # after which a request that goes on looks its rights up again
+WAIT_SECONDS = 0.45  # for data before rights are looked up: longer, because the clock of an event loop may be behind
 
 
 class Rights:

@@ -15,7 +15,7 @@ import asyncio
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal, TypeVar, get_args
@@ -27,6 +27,7 @@ from starlette.requests import Request
 
 from clipengine.api.http.former import current_name
 from clipengine.api.http.requests.fields import MAX_MEMBERS, MAX_PARAMETERS, MAX_TOKENS, B, Q
+from clipengine.api.http.rights import WAIT_SECONDS
 from clipengine.clips.labels import lone_surrogate
 from clipengine.errors import (
     Busy,
@@ -70,8 +71,10 @@ T = TypeVar("T")
 U = TypeVar("U")
 M = TypeVar("M", bound=BaseModel)
 
+Check = Callable[[], Awaitable[None]]  # raises Unauthorized or Forbidden
 
-async def read_body(request: Request, *, limit: int) -> bytearray:
+
+async def read_body(request: Request, *, limit: int, check: Check | None = None) -> bytearray:
     """Return the whole body, which is JSON.
 
     Raise UnsupportedContentType, and the errors of `read_bytes`.
@@ -79,7 +82,7 @@ async def read_body(request: Request, *, limit: int) -> bytearray:
     content_type = request.headers.get("content-type")
     if content_type is None or not _JSON_TYPE.match(content_type.strip()):
         raise UnsupportedContentType(f"Content-Type is {(content_type or 'missing')[:100]}")
-    return await read_bytes(request, limit=limit)
+    return await read_bytes(request, limit=limit, check=check)
 
 
 def content_type(request: Request) -> str:
@@ -111,8 +114,12 @@ class BodyBudget:
             self._free += taken
 
 
-async def read_bytes(request: Request, *, limit: int, take: Callable[[int], None] = lambda size: None) -> bytearray:
+async def read_bytes(
+    request: Request, *, limit: int, take: Callable[[int], None] = lambda size: None, check: Check | None = None
+) -> bytearray:
     """Return the whole body; `take` is called with the size of each chunk of it.
+
+    `check` is called every WAIT_SECONDS until the body is complete; its errors end the reading.
 
     Raise PayloadTooLarge if it has more than `limit` bytes, MalformedRequest if it is not complete after READ_SECONDS,
     and UnsupportedContentType if it is compressed.
@@ -124,16 +131,24 @@ async def read_bytes(request: Request, *, limit: int, take: Callable[[int], None
     if declared_length(request) > limit:
         raise _too_large(limit)
     body = bytearray()
-    try:
-        async with asyncio.timeout(READ_SECONDS):
-            async for chunk in request.stream():
-                take(len(chunk))
-                body += chunk
-                if len(body) > limit:
-                    raise _too_large(limit)
-    except TimeoutError:
-        raise MalformedRequest(f"The body was not complete after {READ_SECONDS} seconds") from None
-    return body
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    ends_at, check_at = now + READ_SECONDS, now + WAIT_SECONDS
+    while True:
+        try:
+            async with asyncio.timeout_at(check_at):
+                async for chunk in request.stream():  # again after a timeout, which closes it
+                    take(len(chunk))
+                    body += chunk
+                    if len(body) > limit:
+                        raise _too_large(limit)
+                return body
+        except TimeoutError:
+            if loop.time() >= ends_at:
+                raise MalformedRequest(f"The body was not complete after {READ_SECONDS} seconds") from None
+        if check is not None:
+            await check()
+        check_at = min(loop.time() + WAIT_SECONDS, ends_at)
 
 
 def _too_large(limit: int) -> PayloadTooLarge:

@@ -43,7 +43,7 @@ _MEDIA_TYPES = ("text/plain", "text/csv", "application/json")
 async def read_ranges(call: Call[NoQuery, NoBody]) -> Response:
     if (kind := content_type(call.request)) not in _MEDIA_TYPES:
         raise UnsupportedContentType(f"Content-Type is {kind or 'missing'}", hint=f"Send {' or '.join(_MEDIA_TYPES)}.")
-    body = bytes(await read_bytes(call.request, limit=MAX_FILE_BYTES))
+    body = bytes(await read_bytes(call.request, limit=MAX_FILE_BYTES, check=call.check_rights))
 
     facts = await call.in_session(lambda: ClipSource(recording_of_path(call)).facts)
     rate, first = (facts.video.rate, facts.video.first_frame) if facts.video else (None, None)

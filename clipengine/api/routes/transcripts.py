@@ -46,7 +46,7 @@ async def put_transcript(call: Call[NoQuery, NoBody]) -> Response:
             f"Content-Type is {content_type(call.request) or 'missing'}", hint=f"Send {', '.join(_FORMATS)}."
         )
     given = if_match(call.request)
-    body = bytes(await read_bytes(call.request, limit=MAX_TRANSCRIPT_BYTES))
+    body = bytes(await read_bytes(call.request, limit=MAX_TRANSCRIPT_BYTES, check=call.check_rights))
 
     def check(stored: Transcript | None) -> None:
         if given is not None and (stored is None or not matches(given, _etag(stored))):
