@@ -35,6 +35,10 @@ _READ_AT_ONCE = 500
 _NUMBERS = ("at", "count", "batch")
 _LAST_MS = 253_402_300_799_999  # end of the year 9999
 _INSERT = insert_statement(AuditRow)
+# A row that a cursor can name.
+_HAS_PLACE_POSTGRES = "(at >= 0 AND audit_id ~ '^[0-9a-z_]+$')"
+_HAS_PLACE_SQLITE = """(typeof(at) = 'integer' AND at >= 0 AND typeof(audit_id) = 'text'
+    AND audit_id NOT GLOB '*[^0-9a-z_]*' AND audit_id > '' AND instr(audit_id, char(0)) = 0)"""
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +85,7 @@ class Audit:
         self._lock = threading.Lock()
         self._counts = AuditCounts()
         self._viewings: OrderedDict[tuple[Any, ...], float] = OrderedDict()
+        self._has_place = peewee.SQL(_HAS_PLACE_POSTGRES if database.shared else _HAS_PLACE_SQLITE)
         database.on_act(self.record)
 
     def record(self, act: Act) -> None:
@@ -137,8 +142,8 @@ class Audit:
         return len(rows)
 
     def list(self, wanted: AuditFilter) -> Page[AuditEntry]:
-        """Return a page of the log, newest first."""
-        query = AuditRow.select()
+        """Return a page of the log, newest first, without rows whose id or time no engine has stored."""
+        query = AuditRow.select().where(self._has_place)
         for column, value in ((AuditRow.actor_id, wanted.actor), (AuditRow.action, wanted.action)):
             if value is not None:
                 query = query.where(column == value)
@@ -172,16 +177,16 @@ class Audit:
 
     def all(self) -> Iterator[AuditEntry]:
         """Yield the whole log, oldest first. Rows that are added meanwhile may be missing."""
-        after = (0, "")
+        query = AuditRow.select().order_by(AuditRow.at, AuditRow.audit_id).limit(_READ_AT_ONCE)
+        following = query
         while True:
-            position = peewee.Tuple(AuditRow.at, AuditRow.audit_id) > after
-            query = AuditRow.select().where(position).order_by(AuditRow.at, AuditRow.audit_id).limit(_READ_AT_ONCE)
             with self._database.any_text():
-                rows = self._database.rows(query)
+                rows = self._database.rows(following)
             yield from map(as_entry, rows)
             if len(rows) < _READ_AT_ONCE:
                 return
-            after = (rows[-1]["at"], rows[-1]["audit_id"])
+            last = peewee.Tuple(*(_as_stored(rows[-1][name]) for name in ("at", "audit_id")))
+            following = query.where(peewee.Tuple(AuditRow.at, AuditRow.audit_id) > last)
 
 
 def _row(
@@ -211,6 +216,15 @@ def _row(
         "request_id": request_id,
         "batch": None,
     }
+
+
+def _as_stored(value: Any) -> peewee.Node:
+    """Return a parameter with the value of a column, which may be text that is not UTF-8."""
+    try:
+        str(value).encode()
+    except UnicodeEncodeError:
+        return peewee.Cast(peewee.Value(value.encode(errors="surrogateescape"), converter=False), "TEXT")
+    return peewee.Value(value, converter=False)
 
 
 def as_entry(row: Row) -> AuditEntry:

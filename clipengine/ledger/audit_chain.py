@@ -24,14 +24,15 @@ from clipengine.ledger.audit_head import HeadFile, Link
 from clipengine.ledger.audit_records import (
     ANCHOR,
     HEAD,
-    MOST_BATCHES,
     ROWS,
     AuditRecords,
     Fault,
     Forged,
     entries_of,
     fault_of_row,
+    shown,
 )
+from clipengine.ledger.database.audit_definitions import AUDIT_DEFINITIONS, AUDIT_TABLES
 from clipengine.ledger.database.database import Database, Row, insert_statement
 from clipengine.ledger.database.schema import AuditBatchRow, AuditRow
 from clipengine.timecode import now_ms
@@ -108,7 +109,10 @@ class AuditChain(AuditRecords):
         except Forged as error:
             self._log_once(logging.ERROR, f"{error}; the audit log continues after a gap")
             anchor = self._anchor()
-            return Link(max(self._newest(), anchor.number if anchor else 0) + 1, _UNKNOWN)
+            number = max(self._newest(), anchor.number if anchor else 0) + 1
+            while self._batch(number + 1) is not None:
+                number += 1
+            return Link(number, _UNKNOWN)
 
     def remember(self) -> None:
         """Write the head to the file of this host, if the chain leads to it from the head in the file.
@@ -181,20 +185,26 @@ class AuditChain(AuditRecords):
 
     def _oldest(self, before: int) -> int | None:
         """Return the number of the oldest batch if its record says that its rows are old enough to be deleted."""
-        found = self._database.run("SELECT number, newest_at FROM audit_batches ORDER BY number LIMIT 1")
-        return found[0][0] if found and not (isinstance(found[0][1], int) and found[0][1] >= before) else None
+        number = self._following(0)
+        stored = None if number is None else self._batch(number)
+        if stored is None or (isinstance(stored["newest_at"], int) and stored["newest_at"] >= before):
+            return None
+        return number
 
     def _is_older(self, number: int, before: int) -> bool:
         """Return True if the rows of a batch are old by the times that are sealed, not by its record.
 
         A batch with faults is as old as the next one without: batches are sealed in the order of time.
         """
-        query = f"SELECT number FROM audit_batches WHERE number >= ? ORDER BY number LIMIT {_BATCHES_WITH_FAULTS}"
-        for (each,) in self._database.run(query, (number,)):
+        each: int | None = number
+        for _ in range(_BATCHES_WITH_FAULTS):
+            if each is None:
+                break
             stored = self._batch(each)
             rows, faults = self._verify_rows(each, (entries_of(stored["entries"]) if stored else None) or [])
             if rows and not faults:
                 return all(isinstance(row["at"], int) and row["at"] < before for row in rows)
+            each = self._following(each)
         return False
 
     def begin_again(self) -> None:
@@ -202,12 +212,9 @@ class AuditChain(AuditRecords):
 
         Batches that were sealed with the lost key cannot be verified any more.
         """
-        columns = (AuditBatchRow.number, AuditBatchRow.head)
-        newest = self._database.row(AuditBatchRow.select(*columns).order_by(AuditBatchRow.number.desc()).limit(1))
-        if newest is not None:
-            link = Link(newest["number"], str(newest["head"]), unverifiable=newest["number"])
-        else:
-            link = Link(0, "")
+        number = self._newest()
+        newest = self._batch(number)
+        link = Link(number, "" if newest is None else str(newest["head"]), unverifiable=number)
         self._store(HEAD, link)
         self._store(ANCHOR, link)
 
@@ -231,6 +238,10 @@ class AuditChain(AuditRecords):
         yield from self._verified(wanted)
 
     def _verified(self, wanted: Sequence[_Wanted]) -> Iterator[Fault | Link]:
+        with self._database.any_text():
+            wrong = self._database.backend.hiding(self._database.run, list(AUDIT_TABLES), AUDIT_DEFINITIONS)
+        for name, what in wrong:
+            yield Fault("table", shown(name), f"{shown(name)} {shown(what)}; rows may be hidden or changed")
         with self._turn():
             last, end, faults = self._ends()
         yield from faults
@@ -261,8 +272,7 @@ class AuditChain(AuditRecords):
         start = self._anchor()
         if start is None:
             faults.append(_changed(ANCHOR))
-            ((first,),) = self._database.run("SELECT min(number) FROM audit_batches")
-            start = Link((first or 1) - 1, _UNKNOWN)
+            start = Link((self._following(0) or 1) - 1, _UNKNOWN)
         try:
             end = self._head()
         except Forged:
@@ -278,9 +288,8 @@ class AuditChain(AuditRecords):
         number = last.number + 1
         stored = self._batch(number)
         if stored is None:
-            query = "SELECT min(number) FROM audit_batches WHERE number > ?"
-            ((following,),) = self._database.run(query, (number,))
-            until = min(end.number, (following or MOST_BATCHES) - 1)
+            following = self._following(number)
+            until = end.number if following is None else min(end.number, following - 1)
             which = f"the record of batch {number} is" if until == number else f"the records up to batch {until} are"
             return Link(until, _UNKNOWN), [Fault("batch", str(number), f"{which} missing")]
         changed = Fault("batch", str(number), f"the record of batch {number} was changed")
@@ -294,15 +303,27 @@ class AuditChain(AuditRecords):
         return link, faults
 
     def _unexpected(self, start: Link, end: Link) -> Iterator[Fault]:
-        """Yield rows that claim to be in batches that the chain does not have."""
-        deleted = f"batch > {start.unverifiable:d} AND batch < {start.number + 1:d}"
-        for outside in ("batch <= 0", deleted, f"batch >= {end.number + 1:d}"):
-            query = f"{ROWS} WHERE {outside} ORDER BY batch, audit_id LIMIT {ROWS_OF_A_BATCH}"
+        """Yield rows that claim to be in batches that the chain does not have, and records of such batches."""
+        deleted = f"{{0}} > {start.unverifiable:d} AND {{0}} < {start.number + 1:d}"
+        for outside in ("{0} <= 0", deleted, f"{{0}} >= {end.number + 1:d}"):
+            query = f"{ROWS} WHERE {outside.format('batch')} ORDER BY batch, audit_id LIMIT {ROWS_OF_A_BATCH}"
             for row in self._rows(query):
-                id, batch = row["audit_id"], row["batch"]
-                is_number = isinstance(batch, int)  # SQLite stores others, too
-                if not (is_number and end.number < batch <= self._newest()):  # else it was sealed meanwhile
-                    yield fault_of_row("inserted", id, f"is in batch {batch!a}, which does not exist")
+                if not self._is_after(end, batch := row["batch"]):
+                    yield fault_of_row("inserted", row["audit_id"], f"is in batch {batch!a}, which does not exist")
+            yield from self._unexpected_records(outside.format("number"), end)
+        yield from self._unexpected_records(f"number < {end.number + 1:d} AND CAST(number AS BIGINT) <> number", end)
+
+    def _unexpected_records(self, which: str, end: Link) -> Iterator[Fault]:
+        query = f"SELECT number FROM audit_batches WHERE {which} ORDER BY number LIMIT {ROWS_OF_A_BATCH}"
+        with self._database.any_text():
+            found = self._database.run(query)
+        for (number,) in found:
+            if not self._is_after(end, number):
+                yield Fault("batch", ascii(number), f"the record of batch {number!a} was inserted")
+
+    def _is_after(self, end: Link, batch: Any) -> bool:
+        """Return True if a batch was sealed after the end was read."""
+        return isinstance(batch, int) and end.number < batch <= self._newest()
 
 
 def _changed(name: str) -> Fault:

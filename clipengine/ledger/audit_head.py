@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HEAD_FILE = "audit-head"
-_HEAD = re.compile(r"([0-9]{1,15}):([0-9a-f]{64})", re.ASCII)
+_HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})", re.ASCII)
 _MOST_BYTES = 100
 
 

@@ -20,7 +20,8 @@ from clipengine.ledger.database.meta import store_meta
 from clipengine.ledger.database.schema import AuditRow
 
 ANCHOR, HEAD = "audit_anchor", "audit_head"
-MOST_BATCHES = 10**15
+_LARGEST_OF_A_HEAD = 10**18
+_MOST_BATCHES = 10**15  # larger numbers are followed only one by one, so that a batch always has a next number
 _TURN = "audit chain"
 _TAG_CHARACTERS = 32  # 128 bits
 _COLUMNS = tuple(AuditRow._meta.sorted_field_names)
@@ -31,7 +32,7 @@ ROWS = f"SELECT {', '.join(_COLUMNS)} FROM audit"
 class Fault:
     """A row or batch that differs from what was sealed."""
 
-    kind: Literal["changed", "missing", "inserted", "batch", "head"]
+    kind: Literal["changed", "missing", "inserted", "batch", "head", "table"]
     id: str
     message: str
 
@@ -55,21 +56,30 @@ class AuditRecords:
             return [dict(zip(_COLUMNS, each, strict=True)) for each in self._database.run(sql, params)]
 
     def _batch(self, number: int) -> Row | None:
-        """Return entries and head of a batch as they are stored, or None if its record is missing."""
+        """Return entries, time and head of a batch as they are stored, or None if its record is missing."""
         with self._database.any_text():
-            found = self._database.run("SELECT entries, head FROM audit_batches WHERE number = ?", (number,))
-        return {"entries": found[0][0], "head": found[0][1]} if found else None
+            found = self._database.run("SELECT entries, newest_at, head FROM audit_batches WHERE number = ?", (number,))
+        return dict(zip(("entries", "newest_at", "head"), found[0], strict=True)) if found else None
 
     def _newest(self) -> int:
         """Return the number of the newest batch, or 0."""
-        query = "SELECT max(number) FROM audit_batches WHERE number < ?"
-        ((number,),) = self._database.run(query, (MOST_BATCHES,))
-        return number or 0
+        return self._nearest("number < ? ORDER BY number DESC", _MOST_BATCHES) or 0
+
+    def _following(self, number: int) -> int | None:
+        """Return the number of the batch that follows a number, or None."""
+        return self._nearest("number > ? ORDER BY number", number)
+
+    def _nearest(self, which: str, number: int) -> int | None:
+        # A writer of the database may have inserted any number, and in SQLite any type.
+        batches = f"audit_batches WHERE CAST(number AS BIGINT) = number AND number < {_LARGEST_OF_A_HEAD}"
+        query = f"SELECT number FROM {batches} AND {which} LIMIT 1"
+        found = self._database.run(query, (number,))
+        return int(found[0][0]) if found else None
 
     def _head(self) -> Link:
         """Return the head. Raises Forged unless it belongs to the newest batch."""
         head = self._link(HEAD)
-        if self._newest() > head.number:
+        if self._newest() > head.number or self._batch(head.number + 1) is not None:
             raise Forged(HEAD)
         return head
 
@@ -149,8 +159,12 @@ class Forged(Exception):
 
 
 def fault_of_row(kind: Literal["changed", "missing", "inserted"], id: Any, what: str) -> Fault:
-    shown = id if isinstance(id, str) and id.isascii() and id.isprintable() else ascii(id)
-    return Fault(kind, shown, f"row {shown} {what}")
+    return Fault(kind, shown(id), f"row {shown(id)} {what}")
+
+
+def shown(stored: Any) -> str:
+    """Return text as it is if a terminal can show it, and anything else escaped."""
+    return stored if isinstance(stored, str) and stored.isascii() and stored.isprintable() else ascii(stored)
 
 
 def entries_of(stored: Any) -> list[list[str]] | None:

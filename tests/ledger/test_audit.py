@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -15,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import QueueFull
-from clipengine.ledger import audit_chain
+from clipengine.ledger import audit, audit_chain
 from clipengine.ledger.audit import AuditFilter
 from clipengine.ledger.audit_chain import AuditChain
 from clipengine.ledger.audit_head import HeadFile, Link
@@ -318,6 +320,46 @@ def test_inserted_batch_is_found_and_sealing_continues(ledger: Ledger) -> None:
     assert ("batch", "2") in _faults(ledger)
 
 
+@pytest.mark.parametrize("numbers", [(-5, 0), (6, 7), (10**15 - 1, 10**15 + 1, 10**15 + 2), (10**15, 2**63 - 1)])
+def test_inserted_batches_of_any_number_end_neither_sealing_nor_retention(
+    ledger: Ledger, tmp_path: Path, numbers: tuple[int, ...]
+) -> None:
+    _expect_that_sealing_continues(ledger, tmp_path, numbers)
+
+
+@pytest.mark.parametrize("number", [6.5, 0.5, -1.5, 9e999, "x", b"x", "\ud800"])
+def test_inserted_batches_of_another_type_end_neither_sealing_nor_retention(
+    ledger: Ledger, path: Path, number: object
+) -> None:
+    stored = b"\xff" if number == "\ud800" else number
+    _expect_that_sealing_continues(ledger, path.parent, [stored], as_text=number == "\ud800")
+
+
+def _expect_that_sealing_continues(
+    ledger: Ledger, folder: Path, numbers: Sequence[object], *, as_text: bool = False
+) -> None:
+    chain = _chain(ledger, folder)
+    _add(ledger, 6)
+    _seal(ledger)
+    chain.remember()
+    value = "CAST(? AS TEXT)" if as_text else "?"
+    for number in numbers:
+        _run(ledger, f"INSERT INTO audit_batches VALUES ({value}, '[]', 0, 0, 'x')", number)
+    assert {kind for kind, _ in _found(chain)} & {"batch", "head"}
+    for _ in range(2):
+        _add(ledger, 5)
+        head = _seal(ledger)
+        assert head is not None
+        assert Link.parse(str(head)) == head
+        assert {kind for kind, _ in _found(chain, [head])} == {"batch"}
+    _run(ledger, "UPDATE audit SET count = 2 WHERE batch = 1")
+    assert ("changed", next(iter(ledger.audit.all())).audit_id) in _found(chain)
+    while ledger.audit_chain.remove(keep_ms=-60_000):
+        chain.remember()
+    list(chain.verify())
+    assert {each.batch for each in ledger.audit.all()} <= {-1, head.number}
+
+
 def test_hosts_remember_different_heads_and_retention_may_delete_them(ledger: Ledger, tmp_path: Path) -> None:
     """An engine that died after sealing, or was stopped for long, catches up."""
     folders = [tmp_path / name for name in "abc"]
@@ -384,7 +426,7 @@ def test_fault_of_an_id_that_no_terminal_shows_is_escaped(ledger: Ledger) -> Non
 @pytest.mark.parametrize("value", ["CAST(outcome AS BLOB)", "CAST(X'FF' AS TEXT)", "X'FF'", "9e999", "'é'"])
 @pytest.mark.parametrize("column", ["outcome", "at", "count", "peer", "audit_id"])
 def test_cell_of_another_type_does_not_end_the_verification(
-    ledger: Ledger, path: Path, column: str, value: str
+    ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch, column: str, value: str
 ) -> None:
     """SQLite stores any type in any column, and text that is not UTF-8."""
     _add(ledger, 9)
@@ -392,14 +434,18 @@ def test_cell_of_another_type_does_not_end_the_verification(
     rows = sorted(ledger.audit.all(), key=lambda each: (each.batch or 0, each.audit_id))
     _run(ledger, "UPDATE audit SET count = 2 WHERE audit_id = ?", rows[-1].audit_id)
     _run(ledger, f"UPDATE audit SET {column} = {value} WHERE audit_id = ?", rows[0].audit_id)
-    for listed in (ledger.audit.list(AuditFilter(limit=20)).data, [*ledger.audit.all()]):
-        shown = {each.audit_id: compact_json(AuditEntryObject.of(each).to_object()).encode() for each in listed}
-        assert {row.audit_id for row in rows[1:]} < set(shown)
-        assert len(shown) == len(rows)
-    found = _faults(ledger)
+    monkeypatch.setattr(audit, "_READ_AT_ONCE", 1)
+    listed = ledger.audit.list(AuditFilter(limit=20)).data
+    exported = list(ledger.audit.all())
+    for found in (listed, exported):
+        shown = {each.audit_id: compact_json(AuditEntryObject.of(each).to_object()).encode() for each in found}
+        assert {row.audit_id for row in rows[1:]} <= set(shown)
+    assert len(exported) == len(rows)
+    assert len(listed) == len(rows) - (column in ("at", "audit_id"))  # no cursor can name such a row
+    faults = _faults(ledger)
     kind = "missing" if column == "audit_id" else "changed"
-    assert found[0] == (kind, rows[0].audit_id)
-    assert found[-1] == ("changed", rows[-1].audit_id)
+    assert faults[0] == (kind, rows[0].audit_id)
+    assert faults[-1] == ("changed", rows[-1].audit_id)
 
 
 def test_copy_of_a_sealed_row_is_found_without_the_primary_key(ledger: Ledger, path: Path) -> None:
@@ -413,6 +459,75 @@ def test_copy_of_a_sealed_row_is_found_without_the_primary_key(ledger: Ledger, p
     _run(ledger, "DROP TABLE audit")
     _run(ledger, "ALTER TABLE rebuilt RENAME TO audit")
     assert ("inserted", copied) in _faults(ledger)
+
+
+_HIDDEN_IN_SQLITE = {
+    "another index": (
+        "DROP INDEX audit_sealed",
+        "CREATE INDEX audit_sealed ON audit (batch, audit_id) WHERE batch IS NOT NULL AND actor_id = 'x'",
+    ),
+    "rebuilt index": (
+        "DROP INDEX audit_at",
+        "CREATE INDEX audit_at ON audit (at, audit_id) WHERE actor_id = 'x'",
+        "PRAGMA writable_schema = 1",
+        "UPDATE sqlite_master SET sql = 'CREATE INDEX audit_at ON audit (at, audit_id)' WHERE name = 'audit_at'",
+    ),
+    "one more index": ("CREATE INDEX audit_2 ON audit (batch, audit_id) WHERE batch > 1",),
+    "trigger": ("CREATE TRIGGER t AFTER INSERT ON api_keys BEGIN DELETE FROM Audit WHERE batch IS NULL; END",),
+    "view": ("ALTER TABLE audit_batches RENAME TO other", "CREATE VIEW audit_batches AS SELECT * FROM other"),
+}
+
+
+@pytest.mark.parametrize("how", _HIDDEN_IN_SQLITE)
+def test_definitions_that_may_hide_rows_are_found(ledger: Ledger, path: Path, how: str) -> None:
+    _add(ledger, 3)
+    _seal(ledger)
+    assert _faults(ledger) == []
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        for statement in _HIDDEN_IN_SQLITE[how]:
+            writer.execute(statement)
+    assert "table" in {kind for kind, _ in _faults(ledger)}
+
+
+_HIDDEN_IN_POSTGRES = {
+    "policy": "ALTER TABLE audit ENABLE ROW LEVEL SECURITY",
+    "rule": "CREATE RULE r AS ON DELETE TO audit DO INSTEAD NOTHING",
+    "trigger": "CREATE TRIGGER t BEFORE UPDATE ON audit"
+    " FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+    "view": "ALTER TABLE audit RENAME TO other; CREATE VIEW audit AS SELECT * FROM other",
+}
+
+
+@pytest.mark.parametrize("how", _HIDDEN_IN_POSTGRES)
+def test_definitions_of_postgres_that_may_hide_rows_are_found(ledger: Ledger, ledger_kind: str, how: str) -> None:
+    if ledger_kind != "postgres":
+        pytest.skip("the statements are those of PostgreSQL")
+    _add(ledger, 3)
+    _seal(ledger)
+    assert _faults(ledger) == []
+    _run(ledger, _HIDDEN_IN_POSTGRES[how])
+    assert ("table", "audit") in _faults(ledger)
+
+
+def test_pages_lead_past_rows_that_no_cursor_names(ledger: Ledger, path: Path) -> None:
+    """The export has these rows as well."""
+    _add(ledger, 6)
+    _seal(ledger)
+    ids = [each.audit_id for each in ledger.audit.all()]
+    for id, change in zip(
+        ids[1:], ("at = X'FF'", "at = 'x'", "at = -1", "at = 9e999", "audit_id = 'a.' || X'FF'"), strict=True
+    ):
+        _run(ledger, f"UPDATE audit SET {change} WHERE audit_id = ?", id)
+    _add(ledger, 1)
+    found: list[str] = []
+    cursor = None
+    while not found or cursor is not None:
+        page = ledger.audit.list(AuditFilter(limit=1, cursor=cursor))
+        found += [each.audit_id for each in page.data]
+        cursor = page.next_cursor
+    assert found[-1] == ids[0]
+    assert len(found) == 2
+    assert len(list(ledger.audit.all())) == 7
 
 
 def test_rows_with_cells_of_another_type_do_not_end_the_sealing(ledger: Ledger, path: Path) -> None:
@@ -568,7 +683,7 @@ def test_list_filters_and_pages(ledger: Ledger) -> None:
 _SEALER = """
 import sys
 from pathlib import Path
-from clipengine.ledger import audit_chain
+from clipengine.ledger import audit, audit_chain
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.database.act import Act, Actor
 audit_chain.ROWS_OF_A_BATCH = 3

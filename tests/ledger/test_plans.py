@@ -73,6 +73,7 @@ def _check(found: dict[str, list[str]]) -> None:
             by_order = "USING" in step and "INDEX" in step and "LIMIT" in sql
             # Partial indexes: of the waiting clips, and of those of several ranges.
             by_order |= "clips_finished" in step or "clips_of_parts" in step
+            by_order |= step.startswith(("SCAN sqlite_master", "SCAN pragma_"))
             by_order |= step in ("SCAN counted", "SCAN CONSTANT ROW")  # the rows of a SEARCH with a LIMIT, and SELECT 1
             assert not step.startswith("SCAN") or by_order, f"{sql}\n{steps}"
 

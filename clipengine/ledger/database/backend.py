@@ -110,6 +110,12 @@ class Backend(Protocol):
 
     def has_table(self, run: Run, name: str) -> bool: ...
 
+    def hiding(self, run: Run, tables: Sequence[str], definitions: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Return what may hide rows of these tables, or change them, from some statements: names, and what is wrong.
+
+        `definitions` has the statement of each table and index.
+        """
+
     def clock_ms(self, run: Run) -> int:
         """Return the time by which engines judge each other, in ms since 1970."""
 

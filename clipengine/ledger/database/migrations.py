@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from clipengine.clips.clip_key import next_clip_key
+from clipengine.ledger.database.audit_definitions import AUDIT_DEFINITIONS
 from clipengine.ledger.database.compatibility import check_no_older_engines, check_supported, record_version
 from clipengine.ledger.database.database import Database, compact_json
 from clipengine.ledger.vault import Vault
@@ -766,43 +767,8 @@ def migration_62(database: Database) -> None:
 
 def migration_63(database: Database) -> None:
     """Add the audit log, and the batches that seal it."""
-    database.run(
-        """CREATE TABLE audit (
-            audit_id TEXT NOT NULL PRIMARY KEY,
-            at BIGINT NOT NULL,
-            action TEXT NOT NULL,
-            outcome TEXT NOT NULL,
-            count INTEGER NOT NULL,
-            actor_kind TEXT NOT NULL,
-            actor_id TEXT,
-            means TEXT,
-            means_id TEXT,
-            peer TEXT,
-            object_id TEXT,
-            within_id TEXT,
-            request_id TEXT,
-            batch BIGINT
-        )"""
-    )
-    for name, columns, condition in (
-        ("at", "at, audit_id", ""),
-        ("action", "action, at, audit_id", ""),
-        ("actor", "actor_id, at, audit_id", " WHERE actor_id IS NOT NULL"),
-        ("object", "object_id, at, audit_id", " WHERE object_id IS NOT NULL"),
-        ("within", "within_id, at, audit_id", " WHERE within_id IS NOT NULL"),
-        ("unsealed", "at, audit_id", " WHERE batch IS NULL"),
-        ("sealed", "batch, audit_id", " WHERE batch IS NOT NULL"),
-    ):
-        database.run(f"CREATE INDEX audit_{name} ON audit ({columns}){condition}")
-    database.run(
-        """CREATE TABLE audit_batches (
-            number BIGINT NOT NULL PRIMARY KEY,
-            entries TEXT NOT NULL,
-            newest_at BIGINT NOT NULL,
-            sealed_at BIGINT NOT NULL,
-            head TEXT NOT NULL
-        )"""
-    )
+    for definition in AUDIT_DEFINITIONS.values():
+        database.run(definition)
 
 
 def migration_64(database: Database) -> None:

@@ -13,7 +13,7 @@ import logging
 import select
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -55,6 +55,12 @@ _SESSION = "; ".join(
         "idle_in_transaction_session_timeout": 1000 * BUSY_SECONDS,
     }.items()
 )
+_RELATION = """
+    SELECT relkind::text, relrowsecurity, relhasrules,
+        EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = pg_class.oid AND NOT tgisinternal)
+    FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = ?
+"""
+_HIDING = ("has row security", "has rules", "has triggers")
 # One lock and one channel per schema, so that a database can hold several ledgers.
 _WRITE_LOCK = "SELECT pg_advisory_xact_lock(1129072976, hashtext(current_schema()))"
 _TURN = "SELECT pg_advisory_xact_lock(1129072977, hashtext(current_schema() || ' ' || ?))"
@@ -299,6 +305,18 @@ class Postgres:
         # Not to_regclass: its catalog snapshot may be older than the write lock.
         query = "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename = ?"
         return bool(run(query, (name,)))
+
+    def hiding(self, run: Run, tables: Sequence[str], definitions: Mapping[str, str]) -> list[tuple[str, str]]:
+        """See `Backend.hiding`. Indexes are not compared: a query uses a partial index only if it has all its rows."""
+        wrong: list[tuple[str, str]] = []
+        for table in tables:
+            found = run(_RELATION, (table,))
+            if not found:
+                wrong.append((table, "is missing"))
+            for kind, *others in found:
+                wrong += [] if kind == "r" else [(table, "is no table")]
+                wrong += [(table, text) for text, is_so in zip(_HIDING, others, strict=True) if is_so]
+        return wrong
 
     def clock_ms(self, run: Run) -> int:
         return int(run(f"SELECT {_MS}")[0][0])

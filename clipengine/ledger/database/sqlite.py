@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -171,6 +171,25 @@ class Sqlite:
 
     def has_table(self, run: Run, name: str) -> bool:
         return bool(run("SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)))
+
+    def hiding(self, run: Run, tables: Sequence[str], definitions: Mapping[str, str]) -> list[tuple[str, str]]:
+        stored: dict[str, str] = dict(
+            run("SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index', 'view')")
+        )
+        wrong = [
+            (name, "is missing" if name not in stored else "has another definition")
+            for name, definition in definitions.items()
+            if stored.get(name) != definition
+        ]
+        for table in tables:
+            # Not by the names in sqlite_master, which may be changed without any effect on the index.
+            indexes = run("SELECT name FROM pragma_index_list(?) WHERE origin = 'c'", (table,))
+            wrong += [(name, f"is no index of {table}") for (name,) in indexes if name not in definitions]
+            query = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND instr(lower(sql), ?)"
+            wrong += [(name, f"is a trigger with {table}") for (name,) in run(query, (table,))]
+            found = [text for (text,) in run("SELECT * FROM pragma_integrity_check(?)", (table,)) if text != "ok"]
+            wrong += [(table, text) for text in found]
+        return list(dict.fromkeys(wrong))
 
     def clock_ms(self, run: Run) -> int:
         return now_ms()
