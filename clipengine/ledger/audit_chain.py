@@ -239,7 +239,7 @@ class AuditChain(AuditRecords):
 
     def _verified(self, wanted: Sequence[_Wanted]) -> Iterator[Fault | Link]:
         with self._database.any_text():
-            wrong = self._database.backend.hiding(self._database.run, list(AUDIT_TABLES), AUDIT_DEFINITIONS)
+            wrong = self._database.backend.suspects(self._database.run, list(AUDIT_TABLES), AUDIT_DEFINITIONS)
         for name, what in wrong:
             yield Fault("table", shown(name), f"{shown(name)} {shown(what)}; rows may be hidden or changed")
         with self._turn():

@@ -110,7 +110,7 @@ class Backend(Protocol):
 
     def has_table(self, run: Run, name: str) -> bool: ...
 
-    def hiding(self, run: Run, tables: Sequence[str], definitions: Mapping[str, str]) -> list[tuple[str, str]]:
+    def suspects(self, run: Run, tables: Sequence[str], definitions: Mapping[str, str]) -> list[tuple[str, str]]:
         """Return what may hide rows of these tables, or change them, from some statements: names, and what is wrong.
 
         `definitions` has the statement of each table and index.

@@ -60,7 +60,7 @@ _RELATION = """
         EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = pg_class.oid AND NOT tgisinternal)
     FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = ?
 """
-_HIDING = ("has row security", "has rules", "has triggers")
+_SUSPECT = ("has row security", "has rules", "has triggers")
 # One lock and one channel per schema, so that a database can hold several ledgers.
 _WRITE_LOCK = "SELECT pg_advisory_xact_lock(1129072976, hashtext(current_schema()))"
 _TURN = "SELECT pg_advisory_xact_lock(1129072977, hashtext(current_schema() || ' ' || ?))"
@@ -306,8 +306,8 @@ class Postgres:
         query = "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename = ?"
         return bool(run(query, (name,)))
 
-    def hiding(self, run: Run, tables: Sequence[str], definitions: Mapping[str, str]) -> list[tuple[str, str]]:
-        """See `Backend.hiding`. Indexes are not compared: a query uses a partial index only if it has all its rows."""
+    def suspects(self, run: Run, tables: Sequence[str], definitions: Mapping[str, str]) -> list[tuple[str, str]]:
+        """See `Backend.suspects`. Indexes are not compared: a query uses a partial one only if it has all its rows."""
         wrong: list[tuple[str, str]] = []
         for table in tables:
             found = run(_RELATION, (table,))
@@ -315,7 +315,7 @@ class Postgres:
                 wrong.append((table, "is missing"))
             for kind, *others in found:
                 wrong += [] if kind == "r" else [(table, "is no table")]
-                wrong += [(table, text) for text, is_so in zip(_HIDING, others, strict=True) if is_so]
+                wrong += [(table, text) for text, is_so in zip(_SUSPECT, others, strict=True) if is_so]
         return wrong
 
     def clock_ms(self, run: Run) -> int:

@@ -172,7 +172,7 @@ class Sqlite:
     def has_table(self, run: Run, name: str) -> bool:
         return bool(run("SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)))
 
-    def hiding(self, run: Run, tables: Sequence[str], definitions: Mapping[str, str]) -> list[tuple[str, str]]:
+    def suspects(self, run: Run, tables: Sequence[str], definitions: Mapping[str, str]) -> list[tuple[str, str]]:
         stored: dict[str, str] = dict(
             run("SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index', 'view')")
         )
