@@ -597,14 +597,17 @@ def works_of_others(owner: Any) -> Any:
     """Return the condition that others than the owner have made clips, transcripts or segments of a recording.
 
     A clip without a creator counts, and transcripts and lists without one do not: most belong to the file.
+    A list counts while it has segments, a title or a look.
     """
     clips = ClipRow.created_by.is_null() | (ClipRow.created_by != owner)
     found: list[Any] = [ClipRow.select().where(ClipRow.recording_id == RecordingRow.recording_id, clips)]
     no_segments = peewee.Value([], converter=SegmentListRow.segments.db_value, unpack=False)
+    no_look = peewee.Value({}, converter=SegmentListRow.look.db_value, unpack=False)
+    has_segments, has_look = SegmentListRow.segments != no_segments, SegmentListRow.look != no_look
     kept = (
         (TranscriptRow, True),
         (TranscriptionRow, TranscriptionRow.state == "processing"),
-        (SegmentListRow, SegmentListRow.segments != no_segments),
+        (SegmentListRow, has_segments | has_look | (SegmentListRow.title != "")),
     )
     for row, condition in kept:
         of_another = (row.recording_id == RecordingRow.recording_id, row.created_by != owner)  # no creator: NULL

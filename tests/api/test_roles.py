@@ -237,16 +237,26 @@ WORKS: dict[str, Callable[[RecordedEngine, Made, str], object]] = {
     ),
     "transcription": lambda engine, made, by: transcription(engine, made, by),
     "segments": lambda engine, made, by: segments(engine, made, by),
+    "title of segments": lambda engine, made, by: segments(engine, made, by, empty=True, title="Goals"),
+    "look of segments": lambda engine, made, by: segments(engine, made, by, empty=True, look={"output": {}}),
 }
 
 
-def segments(engine: RecordedEngine, made: Made, created_by: str, *, empty: bool = False) -> None:
+def segments(
+    engine: RecordedEngine,
+    made: Made,
+    created_by: str,
+    *,
+    empty: bool = False,
+    title: str = "",
+    look: dict[str, Any] | None = None,
+) -> None:
     values: list[dict[str, Any]] = [] if empty else [{"start_seconds": 0, "end_seconds": 1, "label": ""}]
     engine.ledger.segment_lists.put(
         made.recording.recording_id,
-        title="",
+        title=title,
         segments=values,
-        look={},
+        look=look or {},
         created_by=created_by,
         check=lambda stored: None,
     )
