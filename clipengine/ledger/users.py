@@ -124,19 +124,17 @@ class Users:
         subject: str,
         *,
         source: UserSource,
-        by_groups: bool,
         make_act: Callable[[AuditAction], Act | None] = lambda action: None,
     ) -> None:
-        """End the sessions of the user of a subject, if there is one. One `by_groups` has no role any more."""
+        """Take the role from the user of a subject, if there is one, and end the sessions."""
         row = self._database.row(UserRow.select().where(UserRow.source == source, UserRow.subject == subject))
         if row is None:
             return
         with self._database.transaction(ordered=False):
             with acting(make_act("session.end")), self._database.transaction():
                 self._end_sessions(row["user_id"])
-            if by_groups:
-                with acting(make_act("user.update")), self._database.transaction():
-                    self.set_role(row["user_id"], "none")
+            with acting(make_act("user.update")), self._database.transaction():
+                self.set_role(row["user_id"], "none")
 
     def delete(self, user_id: str) -> None:
         """Delete a user and the user's sessions, and revoke the keys. Objects stay. Raises UserNotFound."""

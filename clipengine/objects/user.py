@@ -25,7 +25,7 @@ class UserObject(ApiObject):
     name: str = ""
     """Display name."""
     role: UserRole = "viewer"
-    """What the user may do; `none` after a sign-in that has stated no role."""
+    """What the user may do; `none` until an operator or a sign-in gives a role."""
     created_at: Time = ""
     last_seen_at: MaybeTime = None
     """Time of a recent request, to the minute."""

@@ -444,6 +444,25 @@ def test_groups_of_a_sign_in_decide_the_role(
     assert {(each.actor_id, each.means, each.object_id) for each in stated} == {("oidc", "oidc", user_id)}
 
 
+def test_operator_gives_a_role_where_the_provider_states_no_groups(tmp_path: Path, provider: LyingProvider) -> None:
+    without_groups: dict[str, Any] = {"groups_claim": "", "operators": [], "editors": []}
+    with (
+        an_engine(tmp_path / "data", provider, **without_groups) as engine,
+        api_server(engine) as server,
+        server.client("") as http,
+    ):
+        given = started(http, provider)
+        refused = http.get(CALLBACK, params=given)
+        assert (refused.status_code, "Ask an operator for a role." in refused.text) == (403, True)
+        assert http.get(CALLBACK, params=given).status_code != 200  # the code is spent
+        (user,) = engine.ledger.users.list(limit=9).data
+        assert (user.role, sessions(engine)) == ("none", 0)
+        engine.ledger.users.set_role(user.user_id, "editor")
+        for _ in range(2):
+            assert sign_in(http, provider).status_code == 200
+            assert http.get("/v1/me").json()["user"]["role"] == "editor"
+
+
 def test_refused_sign_ins_are_counted_without_rows_of_users(
     page: httpx.Client, provider: LyingProvider, log: Log
 ) -> None:

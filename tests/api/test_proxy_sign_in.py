@@ -104,6 +104,32 @@ def test_user_without_a_role_is_refused(tmp_path: Any) -> None:
             assert keyed.get("/v1/me").status_code == 200
 
 
+def test_operator_gives_a_role_where_groups_do_not(tmp_path: Any) -> None:
+    without_groups = {"enabled": True, "peers": ["127.0.0.1"], "groups_header": ""}
+    with (
+        recorded_engine(tmp_path / "none", auth={"proxy": without_groups}) as engine,
+        api_server(engine) as server,
+        server.client("") as http,
+        server.client() as admin,
+    ):
+        for _ in range(2):
+            refused = get(http, "/session", headers(groups="admins"))
+            assert (refused.status_code, refused.json()["hint"]) == (403, "Ask an operator for a role.")
+        (user,) = admin.get("/v1/users").json()["data"]
+        assert (user["name"], user["role"]) == ("Anna Łódź", "none")
+        assert admin.get("/v1/sessions?all=true").json()["data"] == []
+        created = admin.get("/v1/audit", params={"action": "user.create"}).json()["data"]
+        assert [each["object_id"] for each in created] == [user["user_id"]]
+        assert admin.patch(f"/v1/users/{user['user_id']}", json={"role": "editor"}).status_code == 200
+        assert get(http, "/session").json()["role"] == "editor"
+        with server.client("") as another:
+            assert get(another, "/session").json()["role"] == "editor"
+        engine.ledger.users.set_role(user["user_id"], "none")
+        assert get(http, "/v1/me").status_code == 403
+        with server.client("") as another:
+            assert get(another, "/session").status_code == 403
+
+
 def test_event_stream_of_a_key_ends_when_its_user_has_no_role_any_more(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

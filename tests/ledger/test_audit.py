@@ -161,18 +161,19 @@ def test_change_of_a_user_at_the_same_time_is_recorded_once(ledger: Ledger) -> N
         with acting(make_act("user.update")):
             ledger.users.set_role(user.user_id, role)
 
-    def end_sessions() -> None:
+    def refuse() -> None:
         with acting(make_act("session.end")):
-            ledger.users.refuse("u", source="oidc", by_groups=False, make_act=make_act)
+            ledger.users.refuse("u", source="oidc", make_act=make_act)
 
     _at_once(partial(sign_in, "viewer"))
     user = sign_in("viewer")
     _at_once(partial(sign_in, "editor"))
     _at_once(partial(set_role, "operator"))
     ledger.user_sessions.begin(user.user_id)
-    _at_once(end_sessions)
+    _at_once(refuse)
     found = [(each.action, each.object_id) for each in ledger.audit.all()]
-    assert found == [(action, user.user_id) for action in ("user.create", "user.update", "user.update", "session.end")]
+    actions = ("user.create", "user.update", "user.update", "session.end", "user.update")
+    assert found == [(action, user.user_id) for action in actions]
 
 
 def test_failed_sign_in_leaves_neither_user_nor_row(ledger: Ledger) -> None:

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from clipengine.api.http.access import Action, Object, require
 from clipengine.api.http.proxy_identity import ProxyIdentities
 from clipengine.api.http.session_cookies import Cookies
-from clipengine.api.http.user_sign_in import Identity, role_of, subject_at
+from clipengine.api.http.user_sign_in import Identity, no_role, subject_at
 from clipengine.errors import Forbidden, Unauthorized
 from clipengine.ledger.database.act import acting
 from clipengine.ledger.ledger import Ledger
@@ -116,5 +116,6 @@ def _as_stated(ledger: Ledger, caller: Principal | None, given: Credential) -> P
             ledger.user_sessions.end(caller.session_id)
     with acting(identity.make_act("user.update")):  # the keys of the user lose a role as well
         ledger.users.set_role(user_id, identity.role)
-    role_of(identity)
+    if has_none:
+        raise no_role(by_groups=True)
     return ledger.principals.of_session(given.text)

@@ -11,22 +11,23 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.principals import Principal
 from clipengine.ledger.sessions import LIFETIME_MS
 from clipengine.ledger.users import User
-from clipengine.objects.user import Role, UserRole, UserSource
+from clipengine.objects.user import UserRole, UserSource
 
-_NO_ROLE, _NO_ROLE_HINT = "This user has no role", "Ask an operator for a group that has one."
+_NO_ROLE = "This user has no role"
+_NO_ROLE_HINT, _NO_GROUP_HINT = "Ask an operator for a role.", "Ask an operator for a group that has one."
 _DISABLED, _DISABLED_HINT = "This user is disabled", "Ask an operator."
-TEXTS = (_NO_ROLE, _NO_ROLE_HINT, _DISABLED, _DISABLED_HINT)  # that pages of the server show
+TEXTS = (_NO_ROLE, _NO_ROLE_HINT, _NO_GROUP_HINT, _DISABLED, _DISABLED_HINT)  # that pages of the server show
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A user as a source states it. Its `role` is none if the groups give none."""
+    """A user as a source states it. Its `role` is none if neither groups nor the default give one."""
 
     source: UserSource
     subject: str
     name: str
     role: UserRole
-    by_groups: bool  # the groups decide the role; otherwise an operator does
+    by_groups: bool  # the groups decide the role; otherwise an operator does, and a new user gets `role`
     make_act: MakeAct = field(compare=False)  # of the source
 
 
@@ -35,11 +36,9 @@ def subject_at(issuer: str, subject: str = "") -> str:
     return f"{issuer}#{subject}"
 
 
-def role_of(identity: Identity) -> Role:
-    """Return the role of an identity. Raises Forbidden without one."""
-    if identity.role == "none":
-        raise Forbidden(_NO_ROLE, hint=_NO_ROLE_HINT)
-    return identity.role
+def no_role(*, by_groups: bool) -> Forbidden:
+    """Return the refusal of a user without a role."""
+    return Forbidden(_NO_ROLE, hint=_NO_GROUP_HINT if by_groups else _NO_ROLE_HINT)
 
 
 def begin_user_session(
@@ -51,6 +50,8 @@ def begin_user_session(
 ) -> tuple[Principal, str]:
     """Return the principal of a new session, and its token. The first sign-in creates the user.
 
+    If groups decide the role, a new user without one is not stored. Otherwise an operator can give one afterwards.
+
     `check` is called before the session starts, in its transaction, and may raise.
     Raises Forbidden for a user who is disabled or has no role any more, whose sessions end, and Conflict while engines
     of 0.2.0 run, which do not accept sessions of users.
@@ -60,22 +61,25 @@ def begin_user_session(
         hint = "Upgrade or stop these engines, then sign in. A key works meanwhile."
         raise Conflict(f"Engines of release 0.2.0 run, which know no users: {', '.join(older)}", hint=hint)
     users = ledger.users
-    if identity.role == "none":
-        users.refuse(identity.subject, source=identity.source, by_groups=identity.by_groups, make_act=identity.make_act)
-    role = role_of(identity)
+    if identity.by_groups and identity.role == "none":
+        users.refuse(identity.subject, source=identity.source, make_act=identity.make_act)
+        raise no_role(by_groups=True)
     with ledger.transaction():
         user = users.sign_in(
             identity.subject,
             source=identity.source,
             name=identity.name,
-            role=role,
+            role=identity.role,
             by_groups=identity.by_groups,
             make_act=identity.make_act,
         )
         check(user)
         if user.disabled_at is not None:
             raise Forbidden(_DISABLED, hint=_DISABLED_HINT)
-        _, token = ledger.user_sessions.begin(user.user_id, lifetime_ms=lifetime_ms)
+        if user.role != "none":
+            _, token = ledger.user_sessions.begin(user.user_id, lifetime_ms=lifetime_ms)
+    if user.role == "none":  # after the commit, which stores a new user
+        raise no_role(by_groups=False)
     caller = ledger.principals.of_session(token)
     if caller is None:  # disabled at this moment
         raise Unauthorized

@@ -1274,6 +1274,7 @@ export default {
   "Too many people sign in at the same time. Try again later.": "Zu viele melden sich gleichzeitig an. Später noch einmal versuchen.",
   "This user has no role": "Dieser Benutzer hat keine Rolle",
   "Ask an operator for a group that has one.": "Einen Betreiber um eine Gruppe mit einer Rolle bitten.",
+  "Ask an operator for a role.": "Einen Betreiber um eine Rolle bitten.",
   "This user is disabled": "Dieser Benutzer ist gesperrt",
   "Ask an operator.": "Einen Betreiber fragen.",
 };
