@@ -22,7 +22,7 @@ class SegmentList:
     segments: list[dict[str, Any]] = field(default_factory=list)
     look: dict[str, Any] = field(default_factory=dict)
     updated_at: int | None = None
-    created_by: str | None = None  # who stored the first version
+    created_by: str | None = None  # who stored the first version with contents
 
 
 class SegmentLists:
@@ -52,7 +52,8 @@ class SegmentLists:
                 raise RecordingNotFound.of(recording_id)
             stored = self._stored(recording_id)
             check(stored)
-            creator = stored.created_by if stored.version else created_by
+            # An empty list is no work of its creator: who fills it makes a new one.
+            creator = stored.created_by if stored.title or stored.segments or stored.look else created_by
             made = SegmentList(recording_id, stored.version + 1, title, segments, look, now_ms(), creator)
             update = {name: value for name, value in vars(made).items() if name != "recording_id"}
             query = SegmentListRow.insert(vars(made))

@@ -289,6 +289,19 @@ def test_own_recording_with_emptied_segments_or_subtitles_of_its_file_is_deleted
     assert editor.http.delete(f"/v1/recordings/{made.recording.recording_id}").status_code == 204
 
 
+def test_user_who_fills_an_empty_list_becomes_its_creator(engine: RecordedEngine, people: dict[str, Person]) -> None:
+    editor, other = people["editor"], people["other"].user.user_id
+    made = make(engine, editor.user.user_id)
+    path = f"/v1/recordings/{made.recording.recording_id}"
+    segments(engine, made, editor.user.user_id)
+    segments(engine, made, other)  # a change
+    assert editor.http.get(f"{path}/segments").json()["created_by"] == editor.user.user_id
+    for creator, empty in ((editor.user.user_id, True), (other, False)):
+        segments(engine, made, creator, empty=empty)
+    assert editor.http.get(f"{path}/segments").json()["created_by"] == other
+    assert editor.http.delete(path).status_code == 403
+
+
 @pytest.mark.parametrize("role", ["editor", "operator"])
 def test_expiry_of_an_editor_waits_while_others_have_clips_of_the_recording(
     engine: RecordedEngine, people: dict[str, Person], role: Role, monkeypatch: pytest.MonkeyPatch
@@ -392,7 +405,7 @@ def test_objects_name_who_has_created_them_and_lists_filter_by_it(
         clip = client.clips.create(recording, "mine", 1, 2)
         keyed.clips.create(recording, "of the key", 1, 2)
         client.transcripts.put(recording, "en", [{"start_seconds": 1, "end_seconds": 2, "text": "x"}])
-        client.recordings.put_segments(recording, [], version=0)
+        client.recordings.put_segments(recording, [{"start_seconds": 1, "end_seconds": 2}], version=0)
         keyed.recordings.put_segments(recording, [], version=1)
         found = [client.recordings.get(recording), clip, client.recordings.segments(recording)]
         found += client.transcripts.list(recording).data
