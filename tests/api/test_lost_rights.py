@@ -13,7 +13,7 @@ import httpx
 import pytest
 from starlette.concurrency import run_in_threadpool
 
-from clipengine.api.http import operation, rights
+from clipengine.api.http import long_poll, operation, rights
 from clipengine.api.http.body_pipe import BodyPipe
 from clipengine.api.http.operation import Call
 from clipengine.mcp.http import McpEndpoint
@@ -126,6 +126,27 @@ def test_long_poll_is_refused(
     answer = ann.get(f"/v1/recordings/{recording}", params={"wait": 1})
     readable = losing.status == 403  # a viewer may still read
     assert answer.status_code == (200 if readable else losing.status), answer.text
+
+
+def test_long_poll_ends_before_its_time_if_nothing_changes(
+    engine: RecordedEngine, ann: httpx.Client, losing: Losing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_poll, "RIGHTS_SECONDS", 0.1)
+    engine.put("a.mp4", b"media")
+    recording = ann.post("/v1/recordings", json={"bucket_path": "a.mp4"}).json()["recording_id"]
+    in_session, reads = Call.in_session, []
+
+    async def losing_then(call: Call[Any, Any], work: Callable[[], Any]) -> Any:
+        reads.append(work)
+        found = await in_session(call, work)
+        await run_in_threadpool(losing.lose)
+        return found
+
+    monkeypatch.setattr(Call, "in_session", losing_then)
+    readable = losing.status == 403  # a viewer may still read
+    answer = ann.get(f"/v1/recordings/{recording}", params={"wait": 1 if readable else 60})
+    assert answer.status_code == (200 if readable else losing.status), answer.text
+    assert len(reads) == (2 if readable else 1)  # else it waited until the end
 
 
 class Sending:

@@ -1,13 +1,13 @@
 """Long polling (`?wait=`): respond when the object has reached a terminal state, or after the given seconds.
 
-A waiting request holds no thread; the row is read again after each commit that changed it.
+A waiting request holds no thread; the row is read again after each commit that changed it. The request is refused
+within five seconds after the rights of its caller have ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import TypeVar
 
 from starlette.responses import Response
@@ -15,6 +15,7 @@ from starlette.responses import Response
 from clipengine.api.http.open_streams import open_stream
 from clipengine.api.http.operation import Call, json_response
 from clipengine.api.http.requests.fields import NoBody, WaitQuery
+from clipengine.api.http.rights import RIGHTS_SECONDS
 from clipengine.objects.base import JobObject
 
 W = TypeVar("W", bound=WaitQuery)
@@ -45,7 +46,11 @@ async def _wait(call: Call[W, NoBody], ident: str, read: Callable[[], JobObject]
             found = await call.in_session(read)
             if found.ended or loop.time() >= deadline or call.changes.closed:
                 return json_response(found.to_object())
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(deadline):
-                    await woken.wait()
-                    await asyncio.sleep(read_at + _READ_SECONDS - loop.time())
+            while not woken.is_set() and loop.time() < deadline:
+                try:
+                    async with asyncio.timeout_at(min(deadline, loop.time() + RIGHTS_SECONDS)):
+                        await woken.wait()
+                except TimeoutError:
+                    await call.check_rights()
+            if loop.time() < deadline:
+                await asyncio.sleep(min(read_at + _READ_SECONDS, deadline) - loop.time())

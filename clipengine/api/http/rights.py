@@ -9,6 +9,8 @@ from clipengine.ledger.principals import Principal
 
 CHECK_SECONDS = 0.4  # after which a request that goes on looks its rights up again
 WAIT_SECONDS = 0.45  # for data before rights are looked up: longer, because the clock of an event loop may be behind
+# Between two checks of what stays open without any work, so that it ends within 5 s: event streams and long polls.
+RIGHTS_SECONDS = 4
 
 
 class Rights:

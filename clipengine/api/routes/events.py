@@ -40,6 +40,7 @@ from clipengine.api.http.operation import Answer, Call, Operation
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.requests.fields import NoBody
 from clipengine.api.http.requests.webhooks import StreamEvents
+from clipengine.api.http.rights import RIGHTS_SECONDS
 from clipengine.api.http.send_timeout import with_send_timeout
 from clipengine.api.http.validation import invalid_header
 from clipengine.errors import Busy, ClipNotFound, RecordingNotFound, TranscriptNotFound, located
@@ -53,7 +54,6 @@ from clipengine.objects.transcript import TranscriptionObject
 MAX_STREAMS = 1000
 BATCH_SECONDS = 0.25  # between two reads of the ledger
 PROGRESS_SECONDS = 0.5  # between two reads of the progress of clips that other engines cut
-RIGHTS_SECONDS = 4  # between two checks of rights: a stream whose caller may not read any more ends within 5 s
 SEND_SECONDS = 10  # a client that reads nothing for this long is disconnected
 _BACKLOG = 500  # messages that a client has not received yet
 _STREAMED = {"clip", "recording", "transcription", "edited_clip", "edited_recording"}  # kinds of changes
