@@ -36,8 +36,8 @@ _NUMBERS = ("at", "count", "batch")
 _LAST_MS = 253_402_300_799_999  # end of the year 9999
 _INSERT = insert_statement(AuditRow)
 # A row that a cursor can name.
-_HAS_PLACE_POSTGRES = "(at >= 0 AND audit_id ~ '^[0-9a-z_]+$')"
-_HAS_PLACE_SQLITE = """(typeof(at) = 'integer' AND at >= 0 AND typeof(audit_id) = 'text'
+_HAS_PLACE_POSTGRES = f"(at BETWEEN 0 AND {_LAST_MS} AND audit_id ~ '^[0-9a-z_]+$')"
+_HAS_PLACE_SQLITE = f"""(typeof(at) = 'integer' AND at BETWEEN 0 AND {_LAST_MS} AND typeof(audit_id) = 'text'
     AND audit_id NOT GLOB '*[^0-9a-z_]*' AND audit_id > '' AND instr(audit_id, char(0)) = 0)"""
 
 log = logging.getLogger(__name__)

@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import peewee
+
 from clipengine.ledger.audit_head import HeadFile, Link
 from clipengine.ledger.audit_records import (
     ANCHOR,
@@ -28,7 +30,6 @@ from clipengine.ledger.audit_records import (
     AuditRecords,
     Fault,
     Forged,
-    entries_of,
     fault_of_row,
     shown,
 )
@@ -65,13 +66,20 @@ class AuditChain(AuditRecords):
         """Seal one batch of the rows that are not sealed yet, and return the new head, or None without such rows."""
         unsealed = f"{ROWS} WHERE batch IS NULL ORDER BY at, audit_id LIMIT {ROWS_OF_A_BATCH}"
         while self._database.run("SELECT 1 FROM audit WHERE batch IS NULL LIMIT 1"):
-            with self._turn():
-                found = self._rows(unsealed)
-                rows = sorted(
-                    (each for each in found if _is_id(each["audit_id"])), key=lambda each: str(each["audit_id"])
+            try:
+                with self._turn():
+                    found = self._rows(unsealed)
+                    rows = sorted(
+                        (each for each in found if _is_id(each["audit_id"])), key=lambda each: str(each["audit_id"])
+                    )
+                    self._set_aside([each["audit_id"] for each in found if not _is_id(each["audit_id"])])
+                    head = self._sealed(rows) if rows else None
+            except _Unchanged:
+                reason = "something in the database prevents it"
+                self._log_once(
+                    logging.ERROR, f"the audit log cannot be sealed: {reason}, see `clipengine audit verify`"
                 )
-                self._set_aside([each["audit_id"] for each in found if not _is_id(each["audit_id"])])
-                head = self._sealed(rows) if rows else None
+                return None
             if head is not None:
                 log.info("the audit log is sealed up to batch %d with %d rows: head %s", head.number, len(rows), head)
                 return head
@@ -81,12 +89,12 @@ class AuditChain(AuditRecords):
         """Store a batch of these rows in this transaction, and return the new head."""
         last = self._last()
         entries = [[each["audit_id"], self._tag(last.number + 1, each)] for each in rows]
-        head = self._after(last, entries)
         newest = max((each["at"] for each in rows if isinstance(each["at"], int)), default=0)
-        row = {"number": head.number, "entries": entries, "newest_at": newest, "sealed_at": now_ms()}
-        self._database.insert(_INSERT, **row, head=head.head)
+        record = {"entries": entries, "newest_at": newest, "sealed_at": now_ms()}
+        head = self._after(last, record)
+        self._database.insert(_INSERT, **record, number=head.number, head=head.head)
         these = AuditRow.audit_id.in_([each["audit_id"] for each in rows])
-        self._database.change(AuditRow.update(batch=head.number).where(these))
+        self._change_all(AuditRow.update(batch=head.number).where(these), len(rows))
         self._store(HEAD, head)
         return head
 
@@ -95,9 +103,13 @@ class AuditChain(AuditRecords):
         if not ids:
             return
         stored = [each.encode(errors="surrogateescape") if isinstance(each, str) else bytes(each) for each in ids]
-        these = f"hex(audit_id) IN ({', '.join('?' for _ in ids)})"
-        sql = f"UPDATE audit SET batch = -1 WHERE batch IS NULL AND {these}"
-        self._database.run(sql, tuple(each.hex().upper() for each in stored))
+        these = peewee.fn.hex(AuditRow.audit_id).in_([each.hex().upper() for each in stored])
+        self._change_all(AuditRow.update(batch=-1).where(AuditRow.batch.is_null(), these), len(ids))
+
+    def _change_all(self, query: Any, rows: int) -> None:
+        """Run an UPDATE. Raises _Unchanged if a trigger or a rule keeps fewer rows from being changed."""
+        if self._database.change(query) < rows:
+            raise _Unchanged
 
     def _last(self) -> Link:
         """Return the link that the next batch follows.
@@ -146,8 +158,8 @@ class AuditChain(AuditRecords):
         last = max(last, seen, key=lambda each: each.number)
         while last.number < head.number:
             stored = self._batch(last.number + 1)
-            if stored is not None and (entries := entries_of(stored["entries"])) is not None:
-                last = self._after(last, entries)
+            if stored is not None and stored["entries"] is not None:
+                last = self._after(last, stored)
             elif (anchor := self._link(ANCHOR)).number > last.number:  # deleted meanwhile
                 last = anchor
             else:
@@ -160,21 +172,22 @@ class AuditChain(AuditRecords):
             log.log(level, "%s", message)
 
     def remove(self, *, keep_ms: int | None) -> int:
-        """Delete the oldest batch if all its rows are older than `keep_ms`, and return the number of rows.
+        """Delete the oldest batch if it was sealed more than `keep_ms` ago, and return the number of rows.
 
         None keeps everything.
         """
-        if keep_ms is None:
+        if keep_ms is None or self._following(0) is None:
             return 0
         before = now_ms() - keep_ms
-        if self._oldest(before) is None:
-            return 0
         with self._turn():
-            number, anchor = self._oldest(before), self._anchor()
+            number, anchor = self._following(0), self._anchor()
             if number is None:
                 return 0
-            if anchor is None or (number > anchor.unverifiable and not self._is_older(number, before)):
+            sealed_at = None if anchor is None else self._sealed_at(number, anchor)
+            if anchor is None or sealed_at is None:
                 self._log_once(logging.ERROR, "old rows of the audit log are kept: see `clipengine audit verify`")
+                return 0
+            if sealed_at >= before:
                 return 0
             stored = self._batch(number)
             removed = self._database.change(AuditRow.delete().where(AuditRow.batch == number))
@@ -183,29 +196,27 @@ class AuditChain(AuditRecords):
                 self._store(ANCHOR, Link(number, str(stored["head"]), anchor.unverifiable))
             return removed or 1
 
-    def _oldest(self, before: int) -> int | None:
-        """Return the number of the oldest batch if its record says that its rows are old enough to be deleted."""
-        number = self._following(0)
-        stored = None if number is None else self._batch(number)
-        if stored is None or (isinstance(stored["newest_at"], int) and stored["newest_at"] >= before):
-            return None
-        return number
+    def _sealed_at(self, number: int, anchor: Link) -> int | None:
+        """Return when a batch was sealed at the latest, or None if that is unknown.
 
-    def _is_older(self, number: int, before: int) -> bool:
-        """Return True if the rows of a batch are old by the times that are sealed, not by its record.
-
-        A batch with faults is as old as the next one without: batches are sealed in the order of time.
+        Only the time of an intact record counts, or of one that was sealed with a lost key: somebody may have inserted
+        rows with any time, and changed records. The next intact record says it as well, because it was sealed later.
         """
-        each: int | None = number
+        last, each = anchor, number
         for _ in range(_BATCHES_WITH_FAULTS):
-            if each is None:
-                break
             stored = self._batch(each)
-            rows, faults = self._verify_rows(each, (entries_of(stored["entries"]) if stored else None) or [])
-            if rows and not faults:
-                return all(isinstance(row["at"], int) and row["at"] < before for row in rows)
-            each = self._following(each)
-        return False
+            if stored is None:
+                return None
+            sealed_at: Any = stored["sealed_at"]
+            is_intact = last.number == each - 1 and self._after(last, stored).head == stored["head"]
+            if is_intact or (each <= anchor.unverifiable and isinstance(sealed_at, int) and sealed_at <= now_ms()):
+                return int(sealed_at)
+            last = Link(each, str(stored["head"]))
+            following = self._following(each)
+            if following is None:
+                return None
+            each = following
+        return None
 
     def begin_again(self) -> None:
         """Continue the chain with a new key. Call it in the transaction that replaces the key of the secrets.
@@ -239,7 +250,7 @@ class AuditChain(AuditRecords):
 
     def _verified(self, wanted: Sequence[_Wanted]) -> Iterator[Fault | Link]:
         with self._database.any_text():
-            wrong = self._database.backend.suspects(self._database.run, list(AUDIT_TABLES), AUDIT_DEFINITIONS)
+            wrong = self._database.backend.suspects(self._database.run, (*AUDIT_TABLES, "meta"), AUDIT_DEFINITIONS)
         for name, what in wrong:
             yield Fault("table", shown(name), f"{shown(name)} {shown(what)}; rows may be hidden or changed")
         with self._turn():
@@ -294,11 +305,10 @@ class AuditChain(AuditRecords):
             return Link(until, _UNKNOWN), [Fault("batch", str(number), f"{which} missing")]
         changed = Fault("batch", str(number), f"the record of batch {number} was changed")
         link = Link(number, str(stored["head"]))
-        entries = entries_of(stored["entries"])
-        if entries is None:
+        if stored["entries"] is None:
             return link, [changed]
-        _, faults = self._verify_rows(number, entries)
-        if last.head != _UNKNOWN and self._after(last, entries) != link:
+        faults = self._verify_rows(number, stored["entries"])
+        if last.head != _UNKNOWN and self._after(last, stored) != link:
             faults.insert(0, changed)
         return link, faults
 
@@ -324,6 +334,10 @@ class AuditChain(AuditRecords):
     def _is_after(self, end: Link, batch: Any) -> bool:
         """Return True if a batch was sealed after the end was read."""
         return isinstance(batch, int) and end.number < batch <= self._newest()
+
+
+class _Unchanged(Exception):
+    pass
 
 
 def _changed(name: str) -> Fault:

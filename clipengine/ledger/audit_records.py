@@ -25,6 +25,7 @@ _MOST_BATCHES = 10**15  # larger numbers are followed only one by one, so that a
 _TURN = "audit chain"
 _TAG_CHARACTERS = 32  # 128 bits
 _COLUMNS = tuple(AuditRow._meta.sorted_field_names)
+_RECORD = ("entries", "newest_at", "sealed_at", "head")
 ROWS = f"SELECT {', '.join(_COLUMNS)} FROM audit"
 
 
@@ -56,10 +57,16 @@ class AuditRecords:
             return [dict(zip(_COLUMNS, each, strict=True)) for each in self._database.run(sql, params)]
 
     def _batch(self, number: int) -> Row | None:
-        """Return entries, time and head of a batch as they are stored, or None if its record is missing."""
+        """Return the record of a batch, or None if it is missing.
+
+        Its `entries` are None if they are not what an engine has stored. Its other values are as they are stored.
+        """
         with self._database.any_text():
-            found = self._database.run("SELECT entries, newest_at, head FROM audit_batches WHERE number = ?", (number,))
-        return dict(zip(("entries", "newest_at", "head"), found[0], strict=True)) if found else None
+            found = self._database.run(f"SELECT {', '.join(_RECORD)} FROM audit_batches WHERE number = ?", (number,))
+        if not found:
+            return None
+        stored = dict(zip(_RECORD, found[0], strict=True))
+        return {**stored, "entries": entries_of(stored["entries"])}
 
     def _newest(self) -> int:
         """Return the number of the newest batch, or 0."""
@@ -90,11 +97,11 @@ class AuditRecords:
         except Forged:
             return None
 
-    def _verify_rows(self, number: int, entries: Sequence[Sequence[str]]) -> tuple[list[Row], list[Fault]]:
-        """Return the rows of a batch that are as they were sealed, and the faults of the others."""
+    def _verify_rows(self, number: int, entries: Sequence[Sequence[str]]) -> list[Fault]:
+        """Return the faults of the rows of a batch."""
         # A range, because SQLite also stores fractions, which a writer of the database may have inserted.
         found = self._rows(f"{ROWS} WHERE batch >= ? AND batch < ?", number, number + 1)
-        rows, sealed, faults = {each["audit_id"]: each for each in found}, [], []
+        rows, faults = {each["audit_id"]: each for each in found}, []
         for id, count in Counter(each["audit_id"] for each in found).items():
             if count > 1:  # in a table that was rebuilt without its primary key
                 faults.append(fault_of_row("inserted", id, f"is {count} times in batch {number}"))
@@ -104,10 +111,8 @@ class AuditRecords:
                 faults.append(fault_of_row("missing", id, f"of batch {number} is missing"))
             elif not _equal(self._tag(number, row), tag):
                 faults.append(fault_of_row("changed", id, f"of batch {number} was changed"))
-            else:
-                sealed.append(row)
         faults += [fault_of_row("inserted", id, f"was inserted into batch {number}") for id in sorted(rows, key=ascii)]
-        return sealed, faults
+        return faults
 
     def _tag(self, number: int, row: Row) -> str:
         """Return the seal of one row in a batch."""
@@ -115,9 +120,11 @@ class AuditRecords:
         given = {name: values[name] for name in sorted(values) if values[name] is not None}  # as before later columns
         return self._mac("row", given)[:_TAG_CHARACTERS]
 
-    def _after(self, last: Link, entries: Sequence[Sequence[str]]) -> Link:
+    def _after(self, last: Link, record: Row) -> Link:
+        """Return the link of the batch with this record, whose times are sealed as well: retention trusts them."""
         number = last.number + 1
-        return Link(number, self._mac("batch", [number, last.head, entries]))
+        values = [number, last.head, record["entries"], record["newest_at"], record["sealed_at"]]
+        return Link(number, self._mac("batch", values))
 
     def _mac(self, what: str, value: Any) -> str:
         text = json.dumps([what, value], ensure_ascii=False, separators=(",", ":"), default=repr)

@@ -198,7 +198,8 @@ def test_clips_end_once_if_the_writer_and_the_engine_are_killed(kind: str, tmp_p
             assert clip.result is not None
             assert clip.result.actual_end_seconds == pytest.approx(min(end, length), abs=0.1)
             codes = {each.partition(":")[0] for each in clip.result.warnings}
-            assert codes <= ({"end_clamped", "video_gap", "audio_gap_filled"} if end > length else set())
+            # The audio of a killed writer may go on for longer than its video.
+            assert codes <= ({"end_clamped", "video_gap", "audio_gap_filled"} if end > length - 0.5 else set())
             seen = [number for _, number in frames(api, clip.clip_id, tmp_path / "a.mp4")]
             assert seen == [number for number in written if number is not None and seen[0] <= number <= seen[-1]]
             assert len(seen) > 25 * (min(end, length) - start) - 8  # a killed writer lacks the last B-frames

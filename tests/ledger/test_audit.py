@@ -475,6 +475,12 @@ _HIDDEN_IN_SQLITE = {
     ),
     "one more index": ("CREATE INDEX audit_2 ON audit (batch, audit_id) WHERE batch > 1",),
     "trigger": ("CREATE TRIGGER t AFTER INSERT ON api_keys BEGIN DELETE FROM Audit WHERE batch IS NULL; END",),
+    "hidden trigger": (
+        "CREATE TRIGGER h BEFORE INSERT ON audit BEGIN SELECT RAISE(IGNORE); END",
+        "PRAGMA writable_schema = 1",
+        "UPDATE sqlite_master SET type = 'TRIGGER' WHERE name = 'h'",
+    ),
+    "trigger of heads": ("CREATE TRIGGER t BEFORE UPDATE ON Meta BEGIN SELECT RAISE(ABORT, 'no'); END",),
     "view": ("ALTER TABLE audit_batches RENAME TO other", "CREATE VIEW audit_batches AS SELECT * FROM other"),
 }
 
@@ -491,6 +497,7 @@ def test_definitions_that_may_hide_rows_are_found(ledger: Ledger, path: Path, ho
 
 
 _HIDDEN_IN_POSTGRES = {
+    "child": "CREATE TABLE child () INHERITS (audit)",
     "policy": "ALTER TABLE audit ENABLE ROW LEVEL SECURITY",
     "rule": "CREATE RULE r AS ON DELETE TO audit DO INSTEAD NOTHING",
     "trigger": "CREATE TRIGGER t BEFORE UPDATE ON audit"
@@ -510,20 +517,41 @@ def test_definitions_of_postgres_that_may_hide_rows_are_found(ledger: Ledger, le
     assert ("table", "audit") in _faults(ledger)
 
 
+@pytest.mark.parametrize("id", ["'aud_x'", "X'ff'"])
+def test_rows_that_something_keeps_from_being_sealed_end_the_sealing(
+    ledger: Ledger, ledger_kind: str, caplog: pytest.LogCaptureFixture, id: str
+) -> None:
+    """Otherwise each attempt would add a batch, for ever."""
+    if ledger_kind == "postgres" and id == "X'ff'":
+        pytest.skip("PostgreSQL stores no such id")
+    if ledger_kind == "postgres":
+        _run(ledger, "CREATE RULE r AS ON UPDATE TO audit DO INSTEAD NOTHING")
+    else:
+        _run(ledger, "CREATE TRIGGER t BEFORE UPDATE ON audit BEGIN SELECT RAISE(IGNORE); END")
+    insert = "INSERT INTO audit (audit_id, at, action, outcome, count, actor_kind)"
+    _run(ledger, f"{insert} VALUES ({id}, 1, 'clip.create', 'done', 1, 'key')")
+    for _ in range(2):
+        assert ledger.audit_chain.seal() is None
+    assert ledger.database.run("SELECT count(*) FROM audit_batches") == [(0,)]
+    assert [each.levelname for each in caplog.records if each.levelno > 20] == ["ERROR"]
+    assert "table" in {kind for kind, _ in _faults(ledger)}
+
+
 def test_pages_lead_past_rows_that_no_cursor_names(ledger: Ledger, path: Path) -> None:
     """The export has these rows as well."""
     _add(ledger, 6)
     _seal(ledger)
     ids = [each.audit_id for each in ledger.audit.all()]
     for id, change in zip(
-        ids[1:], ("at = X'FF'", "at = 'x'", "at = -1", "at = 9e999", "audit_id = 'a.' || X'FF'"), strict=True
+        ids[1:], ("at = X'FF'", "at = 'x'", "at = -1", "at = 300000000000000", "audit_id = 'a.' || X'FF'"), strict=True
     ):
         _run(ledger, f"UPDATE audit SET {change} WHERE audit_id = ?", id)
     _add(ledger, 1)
+    _run(ledger, "UPDATE audit SET object_id = 'key_1'")
     found: list[str] = []
     cursor = None
     while not found or cursor is not None:
-        page = ledger.audit.list(AuditFilter(limit=1, cursor=cursor))
+        page = ledger.audit.list(AuditFilter(limit=1, cursor=cursor, object="key_1"))
         found += [each.audit_id for each in page.data]
         cursor = page.next_cursor
     assert found[-1] == ids[0]
@@ -586,10 +614,10 @@ def test_retention_deletes_whole_batches_and_moves_the_anchor(ledger: Ledger, mo
     first = _seal(ledger)
     times = count(now_ms() + 10 * DAY)
     monkeypatch.setattr("clipengine.ledger.audit.now_ms", lambda: next(times))
+    monkeypatch.setattr(audit_chain, "now_ms", lambda: now_ms() + 10 * DAY)
     _add(ledger, 3)
     _seal(ledger)
     _add(ledger, 1)
-    monkeypatch.setattr(audit_chain, "now_ms", lambda: now_ms() + 10 * DAY)
     assert ledger.audit_chain.remove(keep_ms=None) == 0
     removed = [ledger.audit_chain.remove(keep_ms=5 * DAY) for _ in range(3)]
     assert removed == [4, 4, 0]
@@ -611,7 +639,7 @@ def test_retention_believes_only_times_that_are_sealed(
     _run(ledger, "UPDATE audit_batches SET newest_at = 0")
     assert [chain.remove(keep_ms=DAY) for _ in range(2)] == [0, 0]
     assert [each.levelname for each in caplog.records if each.levelno > 20] == ["ERROR"]
-    assert _found(chain) == []
+    assert _found(chain) == [("batch", "1"), ("batch", "2")]
     # A record with the head that the host remembers, in place of the log.
     _run(ledger, "DELETE FROM audit")
     _run(ledger, "DELETE FROM audit_batches WHERE number = 1")
@@ -619,6 +647,33 @@ def test_retention_believes_only_times_that_are_sealed(
     _run(ledger, "DELETE FROM meta WHERE name = 'audit_head'")
     assert chain.remove(keep_ms=DAY) == 0
     assert ("head", "audit_head") in _found(chain)
+
+
+@pytest.mark.parametrize("changed", ["newest_at = 0", "sealed_at = 0", "newest_at = 0, sealed_at = 0, entries = '[]'"])
+def test_inserted_old_rows_make_no_batch_old(ledger: Ledger, tmp_path: Path, changed: str) -> None:
+    """Although such rows are sealed as they are."""
+    chain = _chain(ledger, tmp_path)
+    _add(ledger, 4)
+    head = _seal(ledger)
+    chain.remember()
+    for number in range(4):
+        insert = "INSERT INTO audit (audit_id, at, action, outcome, count, actor_kind)"
+        _run(ledger, f"{insert} VALUES ('aud_{number}', {number}, 'clip.create', 'done', 1, 'key')")
+    _seal(ledger)
+    _run(ledger, "DELETE FROM audit WHERE batch = 1")
+    _run(ledger, f"UPDATE audit_batches SET {changed} WHERE number = 1")
+    assert chain.remove(keep_ms=DAY) == 0
+    chain.remember()
+    assert head is not None
+    assert _found(chain, [head])
+
+
+def test_rows_of_the_far_future_keep_no_batch(ledger: Ledger) -> None:
+    _add(ledger, 4)
+    _run(ledger, "UPDATE audit SET at = 9000000000000000000")
+    _seal(ledger)
+    assert _faults(ledger) == []
+    assert ledger.audit_chain.remove(keep_ms=-60_000) == 4
 
 
 def test_retention_deletes_a_batch_with_faults_with_the_next_one(ledger: Ledger) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from clipengine.ledger.principals import Principal
+if TYPE_CHECKING:  # readers of documents import this module, in children that need no database
+    from clipengine.ledger.principals import Principal
 
 CHECK_SECONDS = 0.4  # after which a request that goes on looks its rights up again
 WAIT_SECONDS = 0.45  # for data before rights are looked up: longer, because the clock of an event loop may be behind

@@ -57,10 +57,11 @@ _SESSION = "; ".join(
 )
 _RELATION = """
     SELECT relkind::text, relrowsecurity, relhasrules,
-        EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = pg_class.oid AND NOT tgisinternal)
+        EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = pg_class.oid AND NOT tgisinternal),
+        EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = pg_class.oid)
     FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = ?
 """
-_SUSPECT = ("has row security", "has rules", "has triggers")
+_SUSPECT = ("has row security", "has rules", "has triggers", "has child tables")
 # One lock and one channel per schema, so that a database can hold several ledgers.
 _WRITE_LOCK = "SELECT pg_advisory_xact_lock(1129072976, hashtext(current_schema()))"
 _TURN = "SELECT pg_advisory_xact_lock(1129072977, hashtext(current_schema() || ' ' || ?))"

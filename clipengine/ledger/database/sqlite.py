@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -173,22 +174,19 @@ class Sqlite:
         return bool(run("SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)))
 
     def suspects(self, run: Run, tables: Sequence[str], definitions: Mapping[str, str]) -> list[tuple[str, str]]:
-        stored: dict[str, str] = dict(
-            run("SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index', 'view')")
-        )
-        wrong = [
-            (name, "is missing" if name not in stored else "has another definition")
-            for name, definition in definitions.items()
-            if stored.get(name) != definition
-        ]
+        # By the text alone: SQLite believes neither the type nor the name in sqlite_master.
+        stored = run("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+        differing = sorted(definitions.items() - set(stored))
+        wrong = [(name, "is missing or has another definition") for name, _ in differing]
+        names = re.compile(rf"\b({'|'.join(tables)})\b", re.IGNORECASE)
+        for name, text in stored:
+            if "trigger" in text.lower() and (found := names.search(text)):
+                wrong.append((name, f"is a trigger with {found[1]}"))
         for table in tables:
-            # Not by the names in sqlite_master, which may be changed without any effect on the index.
             indexes = run("SELECT name FROM pragma_index_list(?) WHERE origin = 'c'", (table,))
             wrong += [(name, f"is no index of {table}") for (name,) in indexes if name not in definitions]
-            query = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND instr(lower(sql), ?)"
-            wrong += [(name, f"is a trigger with {table}") for (name,) in run(query, (table,))]
-            found = [text for (text,) in run("SELECT * FROM pragma_integrity_check(?)", (table,)) if text != "ok"]
-            wrong += [(table, text) for text in found]
+            problems = run("SELECT * FROM pragma_integrity_check(?)", (table,))
+            wrong += [(table, text) for (text,) in problems if text != "ok"]
         return list(dict.fromkeys(wrong))
 
     def clock_ms(self, run: Run) -> int:
