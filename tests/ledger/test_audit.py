@@ -502,6 +502,9 @@ _HIDDEN_IN_POSTGRES = {
     "rule": "CREATE RULE r AS ON DELETE TO audit DO INSTEAD NOTHING",
     "trigger": "CREATE TRIGGER t BEFORE UPDATE ON audit"
     " FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+    "trigger of another table": "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS"
+    " $$ BEGIN DELETE FROM Audit WHERE batch IS NULL; RETURN NULL; END $$;"
+    " CREATE TRIGGER audit AFTER UPDATE ON api_keys FOR EACH STATEMENT EXECUTE FUNCTION f()",
     "view": "ALTER TABLE audit RENAME TO other; CREATE VIEW audit AS SELECT * FROM other",
 }
 

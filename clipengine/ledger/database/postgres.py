@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import select
 import threading
 import time
@@ -60,6 +61,11 @@ _RELATION = """
         EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = pg_class.oid AND NOT tgisinternal),
         EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = pg_class.oid)
     FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = ?
+"""
+_TRIGGERS = """
+    SELECT tgname, prosrc FROM pg_trigger
+    JOIN pg_class ON pg_class.oid = tgrelid AND relnamespace = current_schema()::regnamespace
+    JOIN pg_proc ON pg_proc.oid = tgfoid WHERE NOT tgisinternal
 """
 _SUSPECT = ("has row security", "has rules", "has triggers", "has child tables")
 # One lock and one channel per schema, so that a database can hold several ledgers.
@@ -309,7 +315,9 @@ class Postgres:
 
     def suspects(self, run: Run, tables: Sequence[str], definitions: Mapping[str, str]) -> list[tuple[str, str]]:
         """See `Backend.suspects`. Indexes are not compared: a query uses a partial one only if it has all its rows."""
-        wrong: list[tuple[str, str]] = []
+        names = re.compile(rf"\b({'|'.join(tables)})\b", re.IGNORECASE)
+        triggers = [(name, names.search(text)) for name, text in run(_TRIGGERS)]
+        wrong = [(name, f"is a trigger with {found[1]}") for name, found in triggers if found]
         for table in tables:
             found = run(_RELATION, (table,))
             if not found:
