@@ -10,7 +10,7 @@ later batch. One engine seals at a time, each batch in one transaction, so that 
 Engines of 0.2.0 write no rows.
 
 Retention deletes whole batches from the oldest on, and moves the anchor, a sealed record of the last one that it has
-deleted. After the key of the secrets was lost, the anchor also says which batches nobody can verify any more.
+deleted. After the key of the secrets was lost, the anchor also says which batches cannot be verified any more.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A head that must be in the chain, and where it comes from."""
+    """A head that must be in the chain, and its origin."""
 
     link: Link
     origin: str
@@ -204,16 +204,14 @@ class AuditChain(AuditRecords):
         """
         last, each = anchor, number
         for _ in range(_BATCHES_WITH_FAULTS):
-            stored = self._batch(each)
-            if stored is None:
+            if (stored := self._batch(each)) is None:
                 return None
             sealed_at: Any = stored["sealed_at"]
             is_intact = last.number == each - 1 and self._after(last, stored).head == stored["head"]
             if is_intact or (each <= anchor.unverifiable and isinstance(sealed_at, int) and sealed_at <= now_ms()):
                 return int(sealed_at)
             last = Link(each, str(stored["head"]))
-            following = self._following(each)
-            if following is None:
+            if (following := self._following(each)) is None:
                 return None
             each = following
         return None
@@ -278,7 +276,7 @@ class AuditChain(AuditRecords):
             yield end
 
     def _ends(self) -> tuple[Link, Link, list[Fault]]:
-        """Return the anchor and the head, or the ends of the batches in place of what was changed, and the faults."""
+        """Return the anchor and the head, or the ends of the batches in place of changed ones, and the faults."""
         faults = []
         start = self._anchor()
         if start is None:

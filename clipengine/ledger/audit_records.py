@@ -1,4 +1,4 @@
-"""The records of the audit log and of its chain as they are stored, and their seals.
+"""The stored records of the audit log and of its chain, and their seals.
 
 Everything is read whatever its type, because a writer of the database may have stored anything.
 """
@@ -31,7 +31,7 @@ ROWS = f"SELECT {', '.join(_COLUMNS)} FROM audit"
 
 @dataclass(frozen=True)
 class Fault:
-    """A row or batch that differs from what was sealed."""
+    """A row or batch that differs from its seal."""
 
     kind: Literal["changed", "missing", "inserted", "batch", "head", "table"]
     id: str
@@ -59,7 +59,7 @@ class AuditRecords:
     def _batch(self, number: int) -> Row | None:
         """Return the record of a batch, or None if it is missing.
 
-        Its `entries` are None if they are not what an engine has stored. Its other values are as they are stored.
+        Its `entries` are None if no engine can have stored them. Its other values are returned unchanged.
         """
         with self._database.any_text():
             found = self._database.run(f"SELECT {', '.join(_RECORD)} FROM audit_batches WHERE number = ?", (number,))
@@ -170,7 +170,7 @@ def fault_of_row(kind: Literal["changed", "missing", "inserted"], id: Any, what:
 
 
 def shown(stored: Any) -> str:
-    """Return text as it is if a terminal can show it, and anything else escaped."""
+    """Return text unchanged if a terminal can show it, and anything else escaped."""
     return stored if isinstance(stored, str) and stored.isascii() and stored.isprintable() else ascii(stored)
 
 

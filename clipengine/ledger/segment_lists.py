@@ -52,7 +52,7 @@ class SegmentLists:
                 raise RecordingNotFound.of(recording_id)
             stored = self._stored(recording_id)
             check(stored)
-            # An empty list is no work of its creator: who fills it makes a new one.
+            # An empty list has no content that belongs to its creator, as in `works_of_others`.
             creator = stored.created_by if stored.title or stored.segments or stored.look else created_by
             made = SegmentList(recording_id, stored.version + 1, title, segments, look, now_ms(), creator)
             update = {name: value for name, value in vars(made).items() if name != "recording_id"}

@@ -480,6 +480,11 @@ _HIDDEN_IN_SQLITE = {
         "PRAGMA writable_schema = 1",
         "UPDATE sqlite_master SET type = 'TRIGGER' WHERE name = 'h'",
     ),
+    "trigger as bytes": (
+        "CREATE TRIGGER h BEFORE INSERT ON audit BEGIN SELECT RAISE(IGNORE); END",
+        "PRAGMA writable_schema = 1",
+        "UPDATE sqlite_master SET sql = CAST(sql AS BLOB) WHERE name = 'h'",
+    ),
     "trigger of heads": ("CREATE TRIGGER t BEFORE UPDATE ON Meta BEGIN SELECT RAISE(ABORT, 'no'); END",),
     "view": ("ALTER TABLE audit_batches RENAME TO other", "CREATE VIEW audit_batches AS SELECT * FROM other"),
 }
@@ -742,7 +747,7 @@ def test_list_filters_and_pages(ledger: Ledger) -> None:
 _SEALER = """
 import sys
 from pathlib import Path
-from clipengine.ledger import audit, audit_chain
+from clipengine.ledger import audit_chain
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.database.act import Act, Actor
 audit_chain.ROWS_OF_A_BATCH = 3

@@ -21,7 +21,7 @@ TEXTS = (_NO_ROLE, _NO_ROLE_HINT, _NO_GROUP_HINT, _DISABLED, _DISABLED_HINT)  # 
 
 @dataclass(frozen=True)
 class Identity:
-    """A user as a source states it. Its `role` is none if neither groups nor the default give one."""
+    """A user as a source states it. Its `role` is `none` if neither groups nor the default give one."""
 
     source: UserSource
     subject: str
@@ -53,7 +53,7 @@ def begin_user_session(
     If groups decide the role, a new user without one is not stored. Otherwise an operator can give one afterwards.
 
     `check` is called before the session starts, in its transaction, and may raise.
-    Raises Forbidden for a user who is disabled or has no role any more, whose sessions end, and Conflict while engines
+    Raises Forbidden for a disabled user and one without a role, whose sessions end, and Conflict while engines
     of 0.2.0 run, which do not accept sessions of users.
     """
     older = ledger.engines.without_users()

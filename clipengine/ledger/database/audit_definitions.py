@@ -1,6 +1,8 @@
 """The tables of the audit log and their indexes, in SQLite's dialect.
 
 A writer of the database who replaces one may hide rows from some queries, such as an index that leaves one row out.
+Migration 63 runs these statements. ALTER TABLE changes the text that SQLite has stored: a later migration that uses it
+needs the resulting text here, and the former one there.
 """
 
 from __future__ import annotations

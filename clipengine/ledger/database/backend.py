@@ -6,6 +6,7 @@ SQLite's dialect, and `Backend.dialect` translates it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -33,6 +34,12 @@ class PostgresLocation:
 
 
 Location = Path | PostgresLocation  # an SQLite file, or a PostgreSQL database
+
+
+def triggers_with(tables: Sequence[str], triggers: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
+    """Return the triggers, given as names and texts, whose text contains one of these tables, and the problem."""
+    names = re.compile(rf"\b({'|'.join(tables)})\b", re.IGNORECASE)
+    return [(name, f"is a trigger with {found[1]}") for name, text in triggers if (found := names.search(text))]
 
 
 class WordIndex(Protocol):
@@ -111,7 +118,7 @@ class Backend(Protocol):
     def has_table(self, run: Run, name: str) -> bool: ...
 
     def suspects(self, run: Run, tables: Sequence[str], definitions: Mapping[str, str]) -> list[tuple[str, str]]:
-        """Return what may hide rows of these tables, or change them, from some statements: names, and what is wrong.
+        """Return names and problems of objects that may change rows of these tables, or hide them from some queries.
 
         `definitions` has the statement of each table and index.
         """

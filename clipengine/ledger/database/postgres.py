@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import select
 import threading
 import time
@@ -27,7 +26,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from clipengine.errors import ClipEngineError, DiskFull, Internal, InvalidRequest, SettingsError, StorageUnavailable
-from clipengine.ledger.database.backend import BUSY_SECONDS, Listener, Run, Wakers, WordIndex
+from clipengine.ledger.database.backend import BUSY_SECONDS, Listener, Run, Wakers, WordIndex, triggers_with
 from clipengine.ledger.database.word_index import Tsvector
 
 log = logging.getLogger(__name__)
@@ -315,9 +314,7 @@ class Postgres:
 
     def suspects(self, run: Run, tables: Sequence[str], definitions: Mapping[str, str]) -> list[tuple[str, str]]:
         """See `Backend.suspects`. Indexes are not compared: a query uses a partial one only if it has all its rows."""
-        names = re.compile(rf"\b({'|'.join(tables)})\b", re.IGNORECASE)
-        triggers = [(name, names.search(text)) for name, text in run(_TRIGGERS)]
-        wrong = [(name, f"is a trigger with {found[1]}") for name, found in triggers if found]
+        wrong = triggers_with(tables, run(_TRIGGERS))
         for table in tables:
             found = run(_RELATION, (table,))
             if not found:

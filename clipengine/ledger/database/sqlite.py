@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any, cast
 import peewee
 
 from clipengine.errors import ClipEngineError, DiskFull, Internal, StorageUnavailable
-from clipengine.ledger.database.backend import BUSY_SECONDS, Listener, Run, Wakers, WordIndex
+from clipengine.ledger.database.backend import BUSY_SECONDS, Listener, Run, Wakers, WordIndex, triggers_with
 from clipengine.ledger.database.word_index import Fts5
 from clipengine.timecode import now_ms
 
@@ -174,14 +173,11 @@ class Sqlite:
         return bool(run("SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)))
 
     def suspects(self, run: Run, tables: Sequence[str], definitions: Mapping[str, str]) -> list[tuple[str, str]]:
-        # By the text alone: SQLite believes neither the type nor the name in sqlite_master.
-        stored = run("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+        # By the text alone, which may be stored as a BLOB: SQLite does not read the type in sqlite_master.
+        stored = run("SELECT CAST(name AS TEXT), CAST(sql AS TEXT) FROM sqlite_master WHERE sql IS NOT NULL")
         differing = sorted(definitions.items() - set(stored))
         wrong = [(name, "is missing or has another definition") for name, _ in differing]
-        names = re.compile(rf"\b({'|'.join(tables)})\b", re.IGNORECASE)
-        for name, text in stored:
-            if "trigger" in text.lower() and (found := names.search(text)):
-                wrong.append((name, f"is a trigger with {found[1]}"))
+        wrong += triggers_with(tables, [each for each in stored if "trigger" in each[1].lower()])
         for table in tables:
             indexes = run("SELECT name FROM pragma_index_list(?) WHERE origin = 'c'", (table,))
             wrong += [(name, f"is no index of {table}") for (name,) in indexes if name not in definitions]
