@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.concurrency import run_in_threadpool
 
+from clipengine.api.http import operation, rights
 from clipengine.api.routes import events
 from clipengine.ledger import user_sessions
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
@@ -16,6 +18,7 @@ from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_en
 PROXY = {"enabled": True, "peers": ["127.0.0.1", "10.0.0.0/8"], "operators": ["admins"], "editors": ["cutters"]}
 ANNA = {"Remote-User": "anna", "Remote-Name": "Anna Łódź", "Remote-Groups": "people,cutters"}
 PAGE = {"X-Clipengine-Page": "1"}
+PAGE_BYTES = {"X-Clipengine-Page": b"1"}
 
 
 @pytest.fixture
@@ -77,12 +80,45 @@ def test_groups_of_each_request_decide_its_role(page: httpx.Client) -> None:
     get(page, "/session")
     delete = {"clip_ids": ["x"]}
     assert page.post("/v1/clips/delete", json=delete, headers=headers() | {"X-Clipengine-Page": b"1"}).is_success
-    lowered = headers(groups="people") | {"X-Clipengine-Page": b"1"}
+    lowered = headers(groups="people") | PAGE_BYTES
     assert page.post("/v1/clips/delete", json=delete, headers=lowered).status_code == 403
     assert get(page, "/v1/me", lowered).json()["scopes"] == ["read"]
     raised = headers(groups="x, admins ,y")
     assert get(page, "/v1/users", raised).json()["data"][0]["role"] == "operator"
     assert get(page, "/v1/users", headers(groups="Admins,adminsx")).status_code == 403
+
+
+@pytest.mark.parametrize("lowered_by", ["the proxy", "an operator"])
+def test_role_that_is_lowered_while_a_body_arrives_counts_and_stays(
+    page: httpx.Client, server: ApiServer, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch, lowered_by: str
+) -> None:
+    """The groups that the request stated before do not raise it again."""
+    user_id = get(page, "/session").json()["id"]
+    engine.put("a.mp4", b"media")
+    recording = engine.ledger.recordings.register("a.mp4", etag="e", size=5)[0].recording_id
+    monkeypatch.setattr(rights, "CHECK_SECONDS", 0)
+    read_body, roles = operation.read_body, []
+
+    def lower() -> None:
+        if lowered_by == "an operator":
+            engine.ledger.users.set_role(user_id, "viewer")
+        else:
+            with server.client("") as other:
+                other.cookies.update(page.cookies)
+                assert get(other, "/v1/me", headers(groups="people")).status_code == 200
+        roles.append(engine.ledger.users.get(user_id).role)
+
+    async def lowering(*given: Any, **named: Any) -> Any:
+        text = await read_body(*given, **named)
+        await run_in_threadpool(lower)
+        return text
+
+    monkeypatch.setattr(operation, "read_body", lowering)
+    answer = page.patch(f"/v1/recordings/{recording}", json={"name": "b"}, headers=headers() | PAGE_BYTES)
+    assert (answer.status_code, roles) == (403, ["viewer"])
+    assert engine.ledger.users.get(user_id).role == "viewer"
+    monkeypatch.undo()
+    assert page.patch(f"/v1/recordings/{recording}", json={"name": "b"}, headers=headers() | PAGE_BYTES).is_success
 
 
 def test_user_without_a_role_is_refused(tmp_path: Any) -> None:

@@ -11,7 +11,7 @@ could send only after a CORS preflight, which is never granted.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 
@@ -41,6 +41,14 @@ class Credential:
     is_session: bool
     identity: Identity | None = None  # that a trusted proxy states
     issuer: str = ""  # of the provider that signs users in
+
+    def for_later_checks(self) -> Credential:
+        """Return the credential that checks the rights of a request again.
+
+        The groups that a proxy states count when the request arrives. Afterwards the stored role counts, which a later
+        request or an operator may have changed.
+        """
+        return self if self.identity is None else replace(self, identity=replace(self.identity, by_groups=False))
 
 
 def credential(request: Request) -> Credential:

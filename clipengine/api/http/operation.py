@@ -444,7 +444,8 @@ class Resource:
         permitted(caller)
         self._rates.spend(caller.id)
         set_caller(request.scope, caller.id)
-        return Rights(caller, lambda: permitted(authenticate(ledger, given)))
+        later = given.for_later_checks()
+        return Rights(caller, lambda: permitted(authenticate(ledger, later)))
 
     def _validated(
         self, operation: Operation, request: Request, rights: Rights, text: bytes | bytearray
