@@ -33,7 +33,7 @@ from clipengine.ledger.audit_records import (
     fault_of_row,
     shown,
 )
-from clipengine.ledger.database.audit_definitions import AUDIT_DEFINITIONS, AUDIT_TABLES
+from clipengine.ledger.database.audit_definitions import SEALED_DEFINITIONS, SEALED_TABLES
 from clipengine.ledger.database.database import Database, Row, insert_statement
 from clipengine.ledger.database.schema import AuditBatchRow, AuditRow
 from clipengine.timecode import now_ms
@@ -172,9 +172,10 @@ class AuditChain(AuditRecords):
             log.log(level, "%s", message)
 
     def remove(self, *, keep_ms: int | None) -> int:
-        """Delete the oldest batch if it was sealed more than `keep_ms` ago, and return the number of rows.
+        """Delete the oldest batch if it was sealed more than `keep_ms` ago, and return the number of rows, or 1.
 
-        None keeps everything.
+        Rows that differ from their seals are kept, because their age is unknown: somebody may have moved recent rows
+        into the batch. `verify` reports them from then on. None keeps everything.
         """
         if keep_ms is None or self._following(0) is None:
             return 0
@@ -190,7 +191,10 @@ class AuditChain(AuditRecords):
             if sealed_at >= before:
                 return 0
             stored = self._batch(number)
-            removed = self._database.change(AuditRow.delete().where(AuditRow.batch == number))
+            rows = AuditRow.batch == number
+            if number > anchor.unverifiable:
+                rows &= AuditRow.audit_id.in_(self._unchanged(number, stored["entries"] if stored else None))
+            removed = self._database.change(AuditRow.delete().where(rows))
             self._database.change(AuditBatchRow.delete().where(AuditBatchRow.number == number))
             if number > anchor.number and stored is not None:
                 self._store(ANCHOR, Link(number, str(stored["head"]), anchor.unverifiable))
@@ -248,7 +252,7 @@ class AuditChain(AuditRecords):
 
     def _verified(self, wanted: Sequence[_Wanted]) -> Iterator[Fault | Link]:
         with self._database.any_text():
-            wrong = self._database.backend.suspects(self._database.run, (*AUDIT_TABLES, "meta"), AUDIT_DEFINITIONS)
+            wrong = self._database.backend.suspects(self._database.run, SEALED_TABLES, SEALED_DEFINITIONS)
         for name, what in wrong:
             yield Fault("table", shown(name), f"{shown(name)} {shown(what)}; rows may be hidden or changed")
         with self._turn():

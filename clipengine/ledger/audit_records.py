@@ -114,6 +114,12 @@ class AuditRecords:
         faults += [fault_of_row("inserted", id, f"was inserted into batch {number}") for id in sorted(rows, key=ascii)]
         return faults
 
+    def _unchanged(self, number: int, entries: Sequence[Sequence[str]] | None) -> list[str]:
+        """Return the ids of the rows of a batch that equal their seals."""
+        tags = {each[0]: each[1] for each in entries or ()}
+        rows = self._rows(f"{ROWS} WHERE batch = ?", number)
+        return [id for each in rows if (id := each["audit_id"]) in tags and _equal(self._tag(number, each), tags[id])]
+
     def _tag(self, number: int, row: Row) -> str:
         """Return the seal of one row in a batch."""
         values = {**row, "batch": number}

@@ -1,8 +1,8 @@
-"""The tables of the audit log and their indexes, in SQLite's dialect.
+"""The tables of the audit log, their indexes, and the table of its head and anchor, in SQLite's dialect.
 
 A writer of the database who replaces one may hide rows from some queries, such as an index that leaves one row out.
 Migration 63 runs these statements. ALTER TABLE changes the text that SQLite has stored: a later migration that uses it
-needs the resulting text here, and the former one there.
+needs the resulting text here, and the former one there. `create_meta` creates `meta`.
 """
 
 from __future__ import annotations
@@ -45,3 +45,6 @@ AUDIT_DEFINITIONS = {
     **AUDIT_TABLES,
     **{f"audit_{name}": f"CREATE INDEX audit_{name} ON audit {columns}" for name, columns in _INDEXES.items()},
 }
+META_TABLE = "CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)"
+SEALED_TABLES = (*AUDIT_TABLES, "meta")
+SEALED_DEFINITIONS = {**AUDIT_DEFINITIONS, "meta": META_TABLE}

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from clipengine.clips.clip_key import next_clip_key
-from clipengine.ledger.database.audit_definitions import AUDIT_DEFINITIONS
+from clipengine.ledger.database.audit_definitions import AUDIT_DEFINITIONS, META_TABLE
 from clipengine.ledger.database.compatibility import check_no_older_engines, check_supported, record_version
 from clipengine.ledger.database.database import Database, compact_json
 from clipengine.ledger.vault import Vault
@@ -880,7 +880,7 @@ def create_meta(database: Database) -> None:
     with database.transaction():
         if database.has_table("meta"):
             return
-        database.run("CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)")
+        database.run(META_TABLE)
         database.run("INSERT INTO meta (name, value) VALUES ('schema_version', '0')")
 
 

@@ -58,7 +58,8 @@ _SESSION = "; ".join(
 _RELATION = """
     SELECT relkind::text, relrowsecurity, relhasrules,
         EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = pg_class.oid AND NOT tgisinternal),
-        EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = pg_class.oid)
+        EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = pg_class.oid),
+        NOT EXISTS (SELECT 1 FROM pg_index WHERE indrelid = pg_class.oid AND indisprimary)
     FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = ?
 """
 _TRIGGERS = """
@@ -66,7 +67,7 @@ _TRIGGERS = """
     JOIN pg_class ON pg_class.oid = tgrelid AND relnamespace = current_schema()::regnamespace
     JOIN pg_proc ON pg_proc.oid = tgfoid WHERE NOT tgisinternal
 """
-_SUSPECT = ("has row security", "has rules", "has triggers", "has child tables")
+_SUSPECT = ("has row security", "has rules", "has triggers", "has child tables", "has no primary key")
 # One lock and one channel per schema, so that a database can hold several ledgers.
 _WRITE_LOCK = "SELECT pg_advisory_xact_lock(1129072976, hashtext(current_schema()))"
 _TURN = "SELECT pg_advisory_xact_lock(1129072977, hashtext(current_schema() || ' ' || ?))"
