@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from _pytest.terminal import TerminalReporter
 
 
 class _Failures:
-    def __init__(self, terminal: TerminalReporter) -> None:
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
         self._terminal = terminal
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
