@@ -17,8 +17,7 @@ from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_en
 
 PROXY = {"enabled": True, "peers": ["127.0.0.1", "10.0.0.0/8"], "operators": ["admins"], "editors": ["cutters"]}
 ANNA = {"Remote-User": "anna", "Remote-Name": "Anna Łódź", "Remote-Groups": "people,cutters"}
-PAGE = {"X-Clipengine-Page": "1"}
-PAGE_BYTES = {"X-Clipengine-Page": b"1"}
+PAGE = {"X-Clipengine-Page": b"1"}
 
 
 @pytest.fixture
@@ -79,8 +78,8 @@ def test_session_is_valid_only_with_the_headers_of_its_user(page: httpx.Client, 
 def test_groups_of_each_request_decide_its_role(page: httpx.Client) -> None:
     get(page, "/session")
     delete = {"clip_ids": ["x"]}
-    assert page.post("/v1/clips/delete", json=delete, headers=headers() | {"X-Clipengine-Page": b"1"}).is_success
-    lowered = headers(groups="people") | PAGE_BYTES
+    assert page.post("/v1/clips/delete", json=delete, headers=headers() | PAGE).is_success
+    lowered = headers(groups="people") | PAGE
     assert page.post("/v1/clips/delete", json=delete, headers=lowered).status_code == 403
     assert get(page, "/v1/me", lowered).json()["scopes"] == ["read"]
     raised = headers(groups="x, admins ,y")
@@ -114,11 +113,11 @@ def test_role_that_is_lowered_while_a_body_arrives_counts_and_stays(
         return text
 
     monkeypatch.setattr(operation, "read_body", lowering)
-    answer = page.patch(f"/v1/recordings/{recording}", json={"name": "b"}, headers=headers() | PAGE_BYTES)
+    answer = page.patch(f"/v1/recordings/{recording}", json={"name": "b"}, headers=headers() | PAGE)
     assert (answer.status_code, roles) == (403, ["viewer"])
     assert engine.ledger.users.get(user_id).role == "viewer"
     monkeypatch.undo()
-    assert page.patch(f"/v1/recordings/{recording}", json={"name": "b"}, headers=headers() | PAGE_BYTES).is_success
+    assert page.patch(f"/v1/recordings/{recording}", json={"name": "b"}, headers=headers() | PAGE).is_success
 
 
 def test_user_without_a_role_is_refused(tmp_path: Any) -> None:

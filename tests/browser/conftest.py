@@ -100,7 +100,7 @@ class Judge:
         self.found: list[str] = []
 
     def __call__(self, page: Any, where: str, *, contrast: bool = True) -> None:
-        """Judge a screen. The contrast of colours takes most of the time; pages of one stylesheet may leave it out."""
+        """Judge a screen. The contrast of colours takes half of the time; pages of one stylesheet may leave it out."""
         until(page, _STILL)  # a colour of a transition has less contrast
         rules = {**self._rules, "color-contrast": {"enabled": contrast}}
         options = {"resultTypes": ["violations"], "rules": rules}
