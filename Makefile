@@ -35,10 +35,10 @@ run: $(VENV)/.installed  ## start a server with its data in ./clipengine-data (A
 	@exec $(BIN)/clipengine serve --first-key $(ARGS)
 
 dev: $(VENV)/.installed  ## serve from the checkout with a film to cut; starts again after each change (ARGS="--port 9000")
-	@exec $(BIN)/python scripts/dev.py $(ARGS)
+	@exec $(BIN)/python -m scripts.dev $(ARGS)
 
 demo: $(VENV)/.installed  ## run the main job end to end (RECORDING=/path/to/any.mp4 START=12 END=20 cuts your own)
-	@exec $(BIN)/python scripts/demo.py $(call given,RECORDING,recording) $(call given,START,start) $(call given,END,end)
+	@exec $(BIN)/python -m scripts.demo $(call given,RECORDING,recording) $(call given,START,start) $(call given,END,end)
 
 test: $(VENV)/.test-installed check  ## check, then test one of each mechanism (PYTEST="-k cut" selects some)
 	@exec $(TESTS) -m "not exhaustive and not outage" $(PYTEST)
@@ -86,7 +86,7 @@ lock: $(VENV)/.installed  ## update the hashed lock files to the newest versions
 		$(LOCK) --extra $$extra --constraint requirements-test.lock --output-file requirements-$$extra.lock setup.cfg || exit 1; done
 
 new-migration:  ## add a migration of the ledger (NAME="Add the camera of a recording")
-	@$(PYTHON) scripts/new_migration.py $(if $(filter command line,$(origin NAME)),'$(subst ','\'',$(NAME))')
+	@$(PYTHON) -m scripts.new_migration $(if $(filter command line,$(origin NAME)),'$(subst ','\'',$(NAME))')
 
 coverage: $(VENV)/.test-installed  ## run make test's tests and list the lines that none of them runs (PYTEST="tests/clips")
 	@exec $(TESTS) -m "not exhaustive and not outage" --cov clipengine --cov-report term-missing:skip-covered $(PYTEST)

@@ -1,6 +1,6 @@
 """Benchmark of clips, compared with the ffmpeg command and with the targets of the API. It gates nothing.
 
-    python -m scripts.bench [--quick] [--section cutting]...
+    python -m scripts.bench [--quick | --smallest] [--section cutting]...
 
 Prints a table and writes the same figures as JSON. Quote figures from an otherwise idle machine only.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import click
 
-from scripts.benchmarks.figures import Bench, Figure, table
+from scripts.benchmarks.figures import Bench, Figure, Scale, table
 
 # Modules of scripts.benchmarks in running order.
 SECTIONS = (
@@ -43,15 +43,17 @@ _MEDIA = _ROOT.parent / "shared" / "media"
 @click.option(
     "--section", "sections", multiple=True, type=click.Choice(SECTIONS), help="Run only this section; repeatable."
 )
-@click.option("--quick", is_flag=True, help="Fewer and shorter runs, for orientation only.")
+@click.option("--quick", "scale", flag_value="quick", help="Fewer and shorter runs, for orientation only.")
+@click.option("--smallest", "scale", flag_value="smallest", help="Tiny runs that show only that the sections work.")
 @click.option("--out", default="BENCH.json", show_default=True, type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--cache", default=_ROOT / ".bench", type=click.Path(file_okay=False, path_type=Path),
               help="Folder for generated recordings.  [default: .bench]")  # fmt: skip
 @click.option("--media", default=_MEDIA, type=click.Path(file_okay=False, path_type=Path),
               help="Folder of real recordings.  [default: ../shared/media]")  # fmt: skip
-def main(sections: tuple[str, ...], quick: bool, out: Path, cache: Path, media: Path) -> None:
+def main(sections: tuple[str, ...], scale: Scale | None, out: Path, cache: Path, media: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
-    bench = Bench(cache, media if media.is_dir() else None, quick, lambda text: click.echo(text, err=True))
+    scale = scale or "full"
+    bench = Bench(cache, media if media.is_dir() else None, scale, lambda text: click.echo(text, err=True))
     measured: list[tuple[str, Figure]] = []
     for name in sections or SECTIONS:
         module = importlib.import_module(f"scripts.benchmarks.{name}")
@@ -64,7 +66,7 @@ def main(sections: tuple[str, ...], quick: bool, out: Path, cache: Path, media: 
         click.echo(line)
     report = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "quick": quick,
+        "scale": scale,
         "machine": _machine(),
         "figures": [{"section": name, **figure.to_object()} for name, figure in measured],
     }

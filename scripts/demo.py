@@ -27,12 +27,12 @@ from pathlib import Path
 from types import FrameType
 
 import httpx
-from progress import reported
-from sample import make_sample
 
 from clipengine.client import Client, ClientError, Clip, Recording
 from clipengine.client.webhooks import verify
 from clipengine.timecode import format_time, parse_time
+from scripts.progress import reported
+from scripts.sample import make_sample
 
 BODY = '{"label": "key-moment", "start_seconds": 5.0, "end_seconds": 12.5}'  # as in the curl command of the README
 KEPT = Path("clipengine-demo")
@@ -45,7 +45,7 @@ class Failed(Exception):
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(prog="make demo")
+    options = argparse.ArgumentParser(prog="make demo", description=__doc__)
     options.add_argument("--recording", type=Path)
     options.add_argument("--start", type=parse_time)
     options.add_argument("--end", type=parse_time)

@@ -5,6 +5,7 @@ Its data are kept in ./clipengine-dev. Each start prints a link that signs one b
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import subprocess
@@ -13,10 +14,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from sample import make_sample
 from watchfiles import watch
 
 from clipengine.client import Client, ClientError
+from scripts.sample import make_sample
 
 DATA = Path("clipengine-dev")
 COMMAND = str(Path(sys.executable).with_name("clipengine"))
@@ -96,4 +97,5 @@ def is_source(change: object, path: str) -> bool:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main(sys.argv[1:]))
+    options = argparse.ArgumentParser(prog="make dev", description=__doc__, epilog="Options of `serve` are passed on.")
+    sys.exit(main(options.parse_known_args()[1]))

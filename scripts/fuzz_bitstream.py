@@ -48,6 +48,7 @@ def encode_with(
 ) -> Encoded:
     """Encode frames of a moving pattern."""
     encoder = av.CodecContext.create(name, "w")
+    assert isinstance(encoder, av.VideoCodecContext)
     encoder.width, encoder.height = size
     encoder.pix_fmt = "yuv420p"
     encoder.time_base, encoder.framerate = Fraction(1, 25), Fraction(25)

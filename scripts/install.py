@@ -22,7 +22,7 @@ _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(prog="make install")
+    options = argparse.ArgumentParser(prog="make install", description=__doc__)
     options.add_argument("--extras", default="", help="names of extras, separated by spaces")
     options.add_argument("--no-compile", action="store_true", help="leave it to the first import of each module")
     options.add_argument("--editable", action="store_true", help="install the checkout too, as a link to it")

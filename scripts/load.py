@@ -1,6 +1,6 @@
 """Load test: posts many clips with several clients, waits for them, and prints POST latency and outcomes.
 
-    python scripts/load.py [--clips 200] [--clients 8]
+    python -m scripts.load [--clips 200] [--clients 8]
 
 Starts a server in a temporary folder and a webhook receiver. Exits with 1 if a clip or webhook is missing or
 duplicated; latencies are informative and gate nothing.
@@ -18,10 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Literal
 
 import click
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts.sample import make_sample
 from tests.support.invariants import check_invariants
@@ -34,7 +33,7 @@ class Outcome:
     """Result of a load: seconds of each POST, final state of each clip, count of each clip's webhooks."""
 
     posts: list[float]
-    states: Counter[str]
+    states: Counter[Literal["processing", "complete", "failed"]]
     webhooks: Counter[str]
     seconds: float
 

@@ -5,6 +5,7 @@ Appends a function to `ledger/database/migrations.py` and to its list. The colum
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from pathlib import Path
@@ -30,8 +31,11 @@ def added(source: str, name: str) -> tuple[str, int]:
 
 
 def main() -> int:
+    options = argparse.ArgumentParser(prog="make new-migration", description=__doc__)
+    options.add_argument("name", nargs="*", metavar="NAME", help="what the migration does, in words")
+    given = options.parse_args()
     try:
-        source, number = added(MIGRATIONS.read_text(), " ".join(sys.argv[1:]))
+        source, number = added(MIGRATIONS.read_text(), " ".join(given.name))
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

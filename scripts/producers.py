@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import tempfile
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ _START, _END = Fraction(31, 10), Fraction(83, 10)
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="make producers", description=__doc__).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         rows = [_row(number, each, Path(folder)) for number, each in enumerate([*PRODUCERS, *OBS])]
     head = "| producer | version | container | codec | clips | measured |\n|---|---|---|---|---|---|\n"

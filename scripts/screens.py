@@ -33,7 +33,7 @@ ROWS = 10_000
 
 
 def main() -> int:
-    options = argparse.ArgumentParser(prog="make screens")
+    options = argparse.ArgumentParser(prog="make screens", description=__doc__)
     options.add_argument("media", type=Path, nargs="?", default=ROOT.parent / "shared" / "media")
     options.add_argument("--every", type=Path, metavar="FOLDER")
     given = options.parse_args()

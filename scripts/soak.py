@@ -1,9 +1,9 @@
 """Soak test: load, kill -9, and failing stores and receivers for a long time; nothing may be lost.
 
-    python scripts/soak.py --minutes 30          # make soak ARGS="--minutes 30"
-    python scripts/soak.py --outage-hours 23     # a day without the store, with compressed delays
-    python scripts/soak.py --fleet 300           # 300 clips by a server and three workers that share a PostgreSQL
-    python scripts/soak.py --fleet 300 --upgrade-from 0.2.0   # begun as 0.2.0, and upgraded meanwhile: make chaos
+    python -m scripts.soak --minutes 30          # make soak ARGS="--minutes 30"
+    python -m scripts.soak --outage-hours 23     # a day without the store, with compressed delays
+    python -m scripts.soak --fleet 300           # 300 clips by a server and three workers that share a PostgreSQL
+    python -m scripts.soak --fleet 300 --upgrade-from 0.2.0   # begun as 0.2.0, and upgraded meanwhile: make chaos
 
 Three fifths of the time are storms: rounds in which the engine is killed every few seconds while the store and the
 webhook receiver fail at random. In the rest one engine runs undisturbed under the same load, to see if its memory,
@@ -20,15 +20,12 @@ themselves take their normal time.
 from __future__ import annotations
 
 import random
-import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
 import click
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts.soaking.fleet import fleet
 from scripts.soaking.place import Told, place

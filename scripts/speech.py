@@ -152,7 +152,7 @@ def _words(text: str, language: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    options = argparse.ArgumentParser(prog="make speech")
+    options = argparse.ArgumentParser(prog="make speech", description=__doc__)
     options.add_argument("--model", type=Path, required=True)
     options.add_argument("--sounds", type=Path, required=True)
     given = options.parse_args()

@@ -1,6 +1,6 @@
 """Five clips of every recording of a folder, through a real server; prints a table of the outcomes.
 
-    python scripts/survey.py FOLDER [--out TABLE.md]
+    python -m scripts.survey FOLDER [--out TABLE.md]
 
 The ranges: the start, a third in, a tenth of a second in the middle, across the end, and the last moment. Exits with 1
 if a clip does not end, or ends with a code for which the engine is to blame.
@@ -16,8 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from clipengine.client import ApiError, Client, Recording
 from tests.support.server import running_server
@@ -61,8 +59,11 @@ def rows(api: Client, folder: Path) -> Iterator[tuple[str, list[str]]]:
     for name, code, ids in posted:
         ends = [f"recording {code}"] if code else []
         for id in ids:
-            clip = api.clips.wait(id, timeout=_SECONDS) if id.startswith("clip_") else None
-            ends.append(id if clip is None else clip.error.code if clip.error else clip.status)
+            if not id.startswith("clip_"):
+                ends.append(id)
+                continue
+            clip = api.clips.wait(id, timeout=_SECONDS)
+            ends.append(clip.error.code if clip.error else clip.status)
         yield name, ends
 
 

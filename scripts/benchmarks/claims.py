@@ -32,11 +32,11 @@ def figures(bench: Bench) -> Iterator[Figure]:
     if "postgres" not in kinds_of_ledger():
         bench.say("  PostgreSQL is not installed")
         return
-    seconds = 4 if bench.quick else 10
+    seconds = bench.sized(10.0, 4.0, 0.2)
     with running_postgres() as server:
-        for delay in _DELAYS_MS:
+        for delay in bench.sized(_DELAYS_MS, _DELAYS_MS, _DELAYS_MS[:1]):
             alone = 0.0
-            for processes in _PROCESSES:
+            for processes in bench.sized(_PROCESSES, _PROCESSES, _PROCESSES[:2]):
                 with server.database() as url, tempfile.TemporaryDirectory() as folder:
                     location = PostgresLocation(url, Path(folder) / "secrets.key")
                     rate = _claims_a_second(location, processes, delay, seconds)
@@ -46,7 +46,7 @@ def figures(bench: Bench) -> Iterator[Figure]:
                 yield Figure(what, rate, "/s", linear, rate / linear, at_least=0.7)
 
 
-def _claims_a_second(location: PostgresLocation, processes: int, delay_ms: int, seconds: int) -> float:
+def _claims_a_second(location: PostgresLocation, processes: int, delay_ms: int, seconds: float) -> float:
     _queue(location, 400 * processes if delay_ms > 10 else 20_000)
     context = multiprocessing.get_context("spawn")
     ready, counts = context.Barrier(processes), context.Queue()
@@ -54,7 +54,7 @@ def _claims_a_second(location: PostgresLocation, processes: int, delay_ms: int, 
     started = [context.Process(target=_claim, args=(f"inst_{each}", *arguments)) for each in range(processes)]
     for process in started:
         process.start()
-    total = sum(counts.get(timeout=600) for _ in started)
+    total: int = sum(counts.get(timeout=600) for _ in started)
     for process in started:
         process.join()
     return total / seconds
@@ -67,7 +67,7 @@ def _queue(location: PostgresLocation, number: int) -> None:
         connection.execute(_CLIPS, (number,))
 
 
-def _claim(owner: str, location: PostgresLocation, delay_ms: int, seconds: int, ready: Any, counts: Any) -> None:
+def _claim(owner: str, location: PostgresLocation, delay_ms: int, seconds: float, ready: Any, counts: Any) -> None:
     """Claim clips for `seconds`, as soon as all processes are ready."""
     ledger = Ledger.open(location, **_SETTINGS)  # type: ignore[arg-type]
     _delay_statements(delay_ms / 1000)

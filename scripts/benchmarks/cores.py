@@ -59,16 +59,23 @@ def figures(bench: Bench) -> Iterator[Figure]:
     if (reason := sources.lacking()) is not None:
         bench.say(f"  {reason}")
         return
-    cores, seconds, length = (_CORES[1:3], 10, 30) if bench.quick else (_CORES, 20, 120)
-    for kind in _SOURCES:
+    cores, seconds, length = bench.sized((_CORES, 20, 120), (_CORES[1:3], 10, 30), (_CORES[1:2], 2, 4))
+    for kind in (sources.scaled(bench, each) for each in bench.sized(_SOURCES, _SOURCES, _SOURCES[:1])):
         recording = sources.recording(bench, kind, _RECORDING_SECONDS)
         measured = {}
         for number in cores:
             measured[number] = _measured(recording, kind, number, seconds)
             bench.say(f"  {kind.name}, {number} threads, ms per frame: {_described(measured[number].seconds)}")
         middle = {}
-        for part in ("main", "input"):  # with one encoder they are one thread
-            middle[part] = median(each.seconds[part] for each in measured.values() if part in each.seconds)
+        # With one encoder, main thread and input are one. A run without segments has no other figures.
+        segmented = [each.seconds for each in measured.values() if "main" in each.seconds]
+        alone = (
+            [{"main": each.seconds[_MAIN_AND_INPUT], "input": 0.0} for each in measured.values()]
+            if not segmented
+            else []
+        )
+        for part in ("main", "input"):
+            middle[part] = median(each[part] for each in segmented or alone)
         for part in measured[cores[0]].seconds.keys() - middle.keys() - {_MAIN_AND_INPUT}:
             middle[part] = median(each.seconds[part] for each in measured.values())
         bench.say(f"  {kind.name}, median, ms per frame: {_described(middle)}")

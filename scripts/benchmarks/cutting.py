@@ -20,6 +20,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import numpy.typing as npt
 
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.profiles import Render
@@ -45,9 +46,9 @@ def figures(bench: Bench) -> Iterator[Figure]:
     if (reason := sources.lacking()) is not None:
         bench.say(f"  {reason}")
         return
-    seconds, rounds = (8, 2) if bench.quick else (30, 6)
+    seconds, rounds = bench.sized((30, 6), (8, 2), (2, 1))
     with tempfile.TemporaryDirectory(dir=bench.cache) as folder:
-        for kind in _SOURCES:
+        for kind in bench.sized(_SOURCES, _SOURCES, _SOURCES[:1]):
             recording = sources.recording(bench, kind, _RECORDING_SECONDS)
             yield from _compared(kind.name, recording, Path(folder), _START, _START + seconds, rounds)
 
@@ -155,6 +156,10 @@ def _from(container: av.container.InputContainer, start: Fraction) -> Iterator[a
             yield frame
 
 
-def _luma(frame: av.VideoFrame) -> np.ndarray:
+def _luma(frame: av.VideoFrame) -> npt.NDArray[np.float32]:
     plane = frame.planes[0]
-    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width].astype(np.float32)
+    return (
+        np.frombuffer(bytes(plane), np.uint8)
+        .reshape(plane.height, plane.line_size)[:, : plane.width]
+        .astype(np.float32)
+    )

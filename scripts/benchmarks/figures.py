@@ -14,19 +14,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+Scale = Literal["full", "quick", "smallest"]
+_Size = TypeVar("_Size")
 _COLUMNS = ("section", "what", "measured", "beside it", "ratio", "aim", "")
 
 
 @dataclass(frozen=True)
 class Bench:
-    """One run. `quick`: fewer and smaller runs; `media`: the folder of real recordings, if it exists."""
+    """One run. `media` is the folder of real recordings, if it exists.
+
+    `scale` is "full", "quick" (fewer and smaller runs, for orientation) or "smallest" (each line of code once, on tiny
+    recordings: its figures mean nothing).
+    """
 
     cache: Path
     media: Path | None
-    quick: bool
+    scale: Scale
     say: Callable[[str], None]
+
+    def sized(self, full: _Size, quick: _Size, smallest: _Size) -> _Size:
+        """Return the size of this run's scale."""
+        return {"full": full, "quick": quick, "smallest": smallest}[self.scale]
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,9 @@ def figures(bench: Bench) -> Iterator[Figure]:
     if (reason := sources.lacking()) is not None:
         bench.say(f"  {reason}")
         return
-    recordings = (10 * _MINUTE, _HOUR) if bench.quick else (10 * _MINUTE, _HOUR, 4 * _HOUR)
-    clips = (30, 2 * _MINUTE) if bench.quick else (30, 5 * _MINUTE, 30 * _MINUTE)
+    recordings = bench.sized((10 * _MINUTE, _HOUR, 4 * _HOUR), (10 * _MINUTE, _HOUR), (2 * _MINUTE, 3 * _MINUTE))
+    clips = bench.sized((30, 5 * _MINUTE, 30 * _MINUTE), (30, 2 * _MINUTE), (5, 30))
+    middle = bench.sized(10 * _MINUTE, 10 * _MINUTE, _MINUTE)
     missing = sum(recordings) * _BYTES_PER_SECOND
     if shutil.disk_usage(bench.cache).free < 2 * missing:
         bench.say(f"  skipped: {bench.cache} has no space for {missing / 1e9:.1f} GB of recordings")
@@ -47,8 +48,8 @@ def figures(bench: Bench) -> Iterator[Figure]:
             recording = sources.recording(bench, sources.H264_360, seconds)
             costs[f"30 s out of {_length(seconds)}"] = _cost(recording, clip, seconds // 2, 30)
         yield from _growth(costs)
-        longest = sources.recording(bench, sources.H264_360, _HOUR)
-        costs = {f"a clip of {_length(s)}": _cost(longest, clip, 10 * _MINUTE, s) for s in clips}
+        longest = sources.recording(bench, sources.H264_360, recordings[1])
+        costs = {f"a clip of {_length(s)}": _cost(longest, clip, middle, s) for s in clips}
         yield from _growth(costs)
 
 

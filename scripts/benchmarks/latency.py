@@ -27,13 +27,13 @@ _REST_SECONDS = 1.0  # between clips, so that each starts on an idle engine
 
 
 def figures(bench: Bench) -> Iterator[Figure]:
-    rounds = 5 if bench.quick else 30
+    rounds, long_rounds = bench.sized((30, 5), (5, 2), (1, 1))
     with tempfile.TemporaryDirectory(dir=bench.cache) as folder:
         small = Path(folder) / "small.mp4"
         make_sample(small, seconds=20)
         films = {"2 s of 360p": (small, 2.0, rounds)}
         if (reason := sources.lacking()) is None:
-            films["30 s of 1080p"] = (sources.recording(bench, sources.H264_1080, 90), 30.0, 2 if bench.quick else 5)
+            films["30 s of 1080p"] = (sources.recording(bench, sources.H264_1080, 90), 30.0, long_rounds)
         else:
             bench.say(f"  {reason}")
         with Receiver() as receiver, Watching() as watching:

@@ -18,7 +18,7 @@ from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.database.migrations import MIGRATIONS
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.recordings import RecordingFilter
-from clipengine.recordings.recording import Recording
+from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.timecode import now_ms
 from scripts.benchmarks.ledgers import open_ledger
 from scripts.sample import make_sample
@@ -96,14 +96,9 @@ def _title(number: int, dice: random.Random) -> str:
 def _add_recording(ledger: Ledger, like: Recording, number: int, dice: random.Random, store: Path | None) -> Recording:
     """Add a recording that is complete, or, every thirtieth, has failed."""
     path = f"library/{number // 1000}/{number:05d}.mp4"
-    recording, _ = ledger.recordings.register(
-        path,
-        etag=like.etag,
-        size=like.file_size_bytes + number,
-        name=_title(number, dice),
-        metadata={"room": f"room {number % 40}"},
-        tags=[TAG] if number % 10 == 0 else [],
-    )
+    tags = [TAG] if number % 10 == 0 else []
+    spec = RecordingSpec(name=_title(number, dice), metadata={"room": f"room {number % 40}"}, tags=tags)
+    recording, _ = ledger.recordings.register(path, spec, etag=like.etag, size=like.file_size_bytes + number)
     probe = ledger.recordings.claim_probe(_OWNER)
     assert probe is not None
     assert like.facts is not None

@@ -50,14 +50,15 @@ def figures(bench: Bench) -> Iterator[Figure]:
     if (reason := sources.lacking()) is not None:
         bench.say(f"  {reason}")
         return
-    made = _segments(bench.cache, (1 if bench.quick else 24) * _HOUR + 2 * _HOUR)
+    lengths = bench.sized((_HOUR, 24 * _HOUR), (_HOUR,), (_HOUR // 60,))
+    made = _segments(bench.cache, lengths[-1] + bench.sized(2 * _HOUR, 2 * _HOUR, _HOUR // 30))
     for place in (_in_folder, _in_s3):
-        for length in (_HOUR,) if bench.quick else (_HOUR, 24 * _HOUR):
+        for length in lengths:
             with tempfile.TemporaryDirectory(dir=bench.cache) as folder, place(Path(folder)) as found:
                 if found is None:
                     bench.say("  PostgreSQL is not installed")
                     continue
-                yield from _cost(found, made, length, 24 if bench.quick else 60)
+                yield from _cost(found, made, length, bench.sized(60, 24, 2))
 
 
 class _Ledger:
@@ -194,7 +195,7 @@ def _cost(place: _Place, made: Path, length: int, seconds: float) -> Iterator[Fi
     yield Figure(f"{name}: refreshes", refreshing, "% of a core", beside=bare)
     yield Figure(f"{name}: measurements", amortised, "% of a core")
     yield Figure(
-        f"{name}: beside the bare requests", refreshing + amortised - bare, "% of a core", at_most=_AIMS[length]
+        f"{name}: beside the bare requests", refreshing + amortised - bare, "% of a core", at_most=_AIMS.get(length)
     )
     yield Figure(f"{name}: memory / without recordings", grown_bytes / 1e6, "MB", beside=began_bytes / 1e6)
 

@@ -16,8 +16,10 @@ from typing import Any
 
 import httpx
 
+from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.recordings import RecordingFilter
 from clipengine.timecode import parse_rfc3339
 from scripts.benchmarks.figures import Bench, Figure
 from scripts.benchmarks.ledgers import open_ledger
@@ -50,16 +52,17 @@ _PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 
 
 def figures(bench: Bench) -> Iterator[Figure]:
-    bench.say(f"  a library of {_NUMBER:,} recordings and clips")
-    data = library_folder(bench.cache, _NUMBER)
+    number, pages = bench.sized((_NUMBER, 10), (_NUMBER, 10), (500, 1))
+    bench.say(f"  a library of {number:,} recordings and clips")
+    data = library_folder(bench.cache, number)
     with running_server(data) as server:
         yield from _queries(server)
         for view in _ROWS:
-            yield from _first_paint(server, view, 2 if bench.quick else 7)
+            yield from _first_paint(server, view, bench.sized(7, 2, 1))
         for view in _ROWS:
-            yield from _use(server, view)
+            yield from _use(server, view, pages)
         yield from _timeline(server)
-    yield from _postgres(bench, data)
+    yield from _postgres(bench, data, number)
 
 
 def _first_paint(server: RunningServer, view: str, times: int) -> Iterator[Figure]:
@@ -84,15 +87,15 @@ def _page(browser: Any, server: RunningServer) -> Any:
     return page
 
 
-def _use(server: RunningServer, view: str) -> Iterator[Figure]:
-    """Scroll through a page and turn ten pages; report the longest task and the memory after it."""
+def _use(server: RunningServer, view: str, pages: int) -> Iterator[Figure]:
+    """Scroll through a page and turn so many pages; report the longest task and the memory after it."""
     with chromium() as browser:
         page = _page(browser, server)
         page.goto(f"{server.url}/#/{view}")
         until(page, "seen.rows")
         page.wait_for_timeout(1000)
         page.evaluate("seen.tasks.length = 0")
-        for number in range(2, 12):
+        for number in range(2, 2 + pages):
             for _ in range(10):
                 page.mouse.wheel(0, 500)
                 page.wait_for_timeout(50)
@@ -116,20 +119,21 @@ def _timeline(server: RunningServer) -> Iterator[Figure]:
     """Open the recording that has most clips, and move over its timeline."""
     client = server.client()
     crowded = client.clips.list(sort="created_at", limit=1).data[0].recording_id
+    name = "timeline of a fifth of the clips"
     with chromium() as browser:
         page = _page(browser, server)
         page.goto(f"{server.url}/#/recordings/{crowded}")
         until(page, "document.querySelector('.band')")
         page.wait_for_timeout(3000)
         bands = page.evaluate("document.querySelectorAll('.band').length")
-        yield Figure("timeline of 2,000 clips: bands in the document", bands, "")
+        yield Figure(f"{name}: bands in the document", bands, "")
         page.evaluate("seen.tasks.length = 0")
         for key in [*["+"] * 6, *["Shift+ArrowRight"] * 10, *["-"] * 6]:
             page.keyboard.press(key)
             page.wait_for_timeout(50)
         longest = page.evaluate("Math.max(0, ...seen.tasks)")
-        yield Figure("timeline of 2,000 clips: longest task while zooming", longest, "ms", at_most=_TASK_MS)
-        yield from _memory(page, "timeline of 2,000 clips")
+        yield Figure(f"{name}: longest task while zooming", longest, "ms", at_most=_TASK_MS)
+        yield from _memory(page, name)
 
 
 def _queries(server: RunningServer) -> Iterator[Figure]:
@@ -149,7 +153,7 @@ def _queries(server: RunningServer) -> Iterator[Figure]:
         yield Figure("GET /v1/status", _milliseconds(partial(_get, api, "/v1/status", {})), "ms", at_most=_QUERY_MS)
 
 
-def _filters() -> dict[str, dict[str, Any]]:
+def _filters() -> dict[str, dict[str, str]]:
     day = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 30 * 86400))
     return {
         "all": {},
@@ -186,7 +190,7 @@ def _milliseconds(ask: Callable[[], object], *, times: int = 5) -> float:
     return median(took) * 1000
 
 
-def _postgres(bench: Bench, data: Path) -> Iterator[Figure]:
+def _postgres(bench: Bench, data: Path, number: int) -> Iterator[Figure]:
     if "postgres" not in kinds_of_ledger():
         bench.say("  PostgreSQL is not installed")
         return
@@ -197,23 +201,28 @@ def _postgres(bench: Bench, data: Path) -> Iterator[Figure]:
         location = PostgresLocation(url, Path(folder) / "secrets.key")
         ledger = Ledger.open(location, key_prefix="relay_live", organisation_id="org_local", max_queued=10_000)
         try:
-            fill(ledger, models, _NUMBER)
+            fill(ledger, models, number)
             ledger.database.run("ANALYZE")
             for view, sorts in _SORTS.items():
                 took = {}
                 for sort in sorts:
                     for name, chosen in _filters().items():
-                        ask = partial(getattr(ledger, view).list, limit=50, sort=sort, **_of_ledger(chosen))
-                        took[f"{sort}, {name}"] = _milliseconds(ask)
+                        took[f"{sort}, {name}"] = _milliseconds(_listing(ledger, view, sort, chosen))
                 yield from _slowest(f"PostgreSQL: list of {view}", took)
         finally:
             ledger.close()
 
 
-def _of_ledger(chosen: dict[str, Any]) -> dict[str, Any]:
-    """Return a query of the API as arguments of the ledger."""
-    lists = {"tag": lambda tag: [tag], "created_after": parse_rfc3339}
-    return {name: lists.get(name, str)(value) for name, value in chosen.items()}
+def _listing(ledger: Ledger, view: str, sort: str, chosen: dict[str, str]) -> Callable[[], object]:
+    """Return the ledger's list of a query of the API."""
+    tag = [chosen["tag"]] if "tag" in chosen else []
+    after = parse_rfc3339(chosen["created_after"]) if "created_after" in chosen else None
+    status, words = chosen.get("status"), chosen.get("q")
+    if view == "clips":
+        clips = ClipFilter(limit=50, status=status, created_after=after, tag=tag, q=words, sort=sort)
+        return lambda: ledger.clips.list(clips)
+    recordings = RecordingFilter(limit=50, status=status, created_after=after, tag=tag, q=words, sort=sort)
+    return lambda: ledger.recordings.list(recordings)
 
 
 def _slowest(what: str, took: dict[str, float]) -> Iterator[Figure]:

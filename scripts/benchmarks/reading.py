@@ -125,9 +125,9 @@ def figures(bench: Bench) -> Iterator[Figure]:
     if (reason := sources.lacking()) is not None:
         bench.say(f"  {reason}")
         return
-    seconds, length, rounds = (450, 5, 1) if bench.quick else (600, 20, 3)
+    seconds, length, rounds = bench.sized((600, 20, 3), (450, 5, 1), (450, 2, 1))
     with tempfile.TemporaryDirectory(dir=bench.cache) as folder:
-        for form in _FORMS:
+        for form in bench.sized(_FORMS, _FORMS, _FORMS[:1]):
             source = sources.recording(bench, form.kind, seconds)
             as_it_is = not form.mux and form.extension == form.kind.extension
             recording = source if as_it_is else sources.remuxed(bench, source, form.name, form.extension, form.mux)

@@ -35,7 +35,7 @@ _SENT = ("range", "if-match", "if-none-match")  # headers that change what the s
 
 
 def figures(bench: Bench) -> Iterator[Figure]:
-    count, rounds = (1000, 3) if bench.quick else (_SEGMENTS, 15)
+    count, rounds = bench.sized((_SEGMENTS, 15), (1000, 3), (20, 2))
     with tempfile.TemporaryDirectory(dir=bench.cache) as folder, running_s3(Path(folder)) as s3:
         bucket = f"bench-{uuid4().hex}"
         s3.client.make_bucket(bucket)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 _MACROBLOCK = 16
 _FILTERED_LATER = 24  # lines of a frame that are not finished yet above the row that x264 encodes
@@ -37,7 +37,7 @@ class Costs:
 
     @property
     def total(self) -> float:
-        return sum(vars(self).values())
+        return sum(float(getattr(self, each.name)) for each in fields(self))
 
     def busiest(self, way: Way, height: int) -> tuple[str, float]:
         """Return the thread with the most work, and its seconds per frame of the clip."""

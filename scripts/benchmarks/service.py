@@ -10,11 +10,12 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
 
+from clipengine.ledger.clips import ClipFilter
 from scripts.benchmarks.figures import Bench, Figure
 from scripts.benchmarks.ledgers import BEGAN_MS, data_folder, open_ledger
 from scripts.benchmarks.traffic import Request, follow, steadily
@@ -30,7 +31,7 @@ _ENCODES = 12
 
 
 def figures(bench: Bench) -> Iterator[Figure]:
-    seconds = 5.0 if bench.quick else 30.0
+    seconds = bench.sized(30.0, 5.0, 0.5)
     with tempfile.TemporaryDirectory(dir=bench.cache) as folder:
         film = Path(folder) / "film.mp4"
         make_sample(film, seconds=60)
@@ -42,7 +43,7 @@ def figures(bench: Bench) -> Iterator[Figure]:
             time.sleep(1)
             yield from _streams("two encodes", server, seconds / 3)
             yield from _answers(server, recording, seconds)
-    yield from _many_clips(bench, 100_000 if bench.quick else 1_000_000)
+    yield from _many_clips(bench, bench.sized(1_000_000, 100_000, 10_000))
 
 
 def _register(server: RunningServer, film: Path) -> str:
@@ -94,10 +95,7 @@ def _many_clips(bench: Bench, clips: int) -> Iterator[Figure]:
     ledger = open_ledger(data)
     try:
         with ledger.session():
-            lists = [
-                (_milliseconds(partial(ledger.clips.list, limit=50, **chosen)), " + ".join(chosen) or "all")
-                for chosen in _filters(clips)
-            ]
+            lists = [(_milliseconds(partial(ledger.clips.list, chosen)), _name(chosen)) for chosen in _filters(clips)]
             slowest, name = max(lists)
             what = f"{clips:,} clips: slowest of {len(lists)} lists ({name})"
             yield Figure(what, slowest, "ms", at_most=_LEDGER_MS)
@@ -117,17 +115,21 @@ def _many_clips(bench: Bench, clips: int) -> Iterator[Figure]:
     )
 
 
-def _filters(clips: int) -> Iterator[dict[str, Any]]:
+def _filters(clips: int) -> Iterator[ClipFilter]:
     middle = BEGAN_MS + clips * 50
-    options = {
-        "recording_id": (None, f"rec_{77:026d}"),
-        "status": (None, "processing", "complete", "failed"),
-        "label": (None, "label 5"),
-        "created_after": (None, middle),
-        "created_before": (None, middle + 100_000),
-    }
-    for values in product(*options.values()):
-        yield {name: value for name, value in zip(options, values, strict=True) if value is not None}
+    recordings, statuses = (None, f"rec_{77:026d}"), (None, "processing", "complete", "failed")
+    after, before = (None, middle), (None, middle + 100_000)
+    for recording_id, status, label, since, until in product(recordings, statuses, (None, "label 5"), after, before):
+        yield ClipFilter(
+            limit=50, status=status, created_after=since, created_before=until, recording_id=recording_id, label=label
+        )
+
+
+def _name(chosen: ClipFilter) -> str:
+    """Return the names of the fields by which it filters."""
+    plain = ClipFilter(limit=50)
+    names = [each.name for each in fields(chosen) if getattr(chosen, each.name) != getattr(plain, each.name)]
+    return " + ".join(names) or "all"
 
 
 def _milliseconds(ask: Callable[[], object], *, times: int = 9) -> float:

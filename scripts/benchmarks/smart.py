@@ -30,15 +30,16 @@ def figures(bench: Bench) -> Iterator[Figure]:
         bench.say(f"  {reason}")
         return
     with tempfile.TemporaryDirectory(dir=bench.cache) as folder:
-        for kind, seconds, wall, cpu in _CLIPS:
-            if not (bench.quick and seconds > 30):
-                recording = sources.recording(bench, kind, seconds + 60)
-                name = f"{kind.name}, {seconds} s"
-                yield from _compared(name, recording, Path(folder), _START + seconds, wall, cpu, bench.quick)
+        for kind, seconds, wall, cpu in bench.sized(_CLIPS, _CLIPS[:2], _CLIPS[:1]):
+            length = bench.sized(seconds, seconds, 4)
+            recording = sources.recording(bench, kind, length + 60)
+            name = f"{kind.name}, {length} s"
+            rounds = bench.sized(4, 1, 1)
+            yield from _compared(name, recording, Path(folder), _START + length, wall, cpu, rounds)
 
 
 def _compared(
-    name: str, recording: Path, folder: Path, end: Fraction, wall: float, cpu: float, quick: bool
+    name: str, recording: Path, folder: Path, end: Fraction, wall: float, cpu: float, rounds: int
 ) -> Iterator[Figure]:
     facts, landmarks = probed(recording)
     job = Settings(), recording, facts, landmarks, _START, end
@@ -49,17 +50,17 @@ def _compared(
         "warm child": lambda: in_warm_child(*job, render="smart"),
         "encoded": lambda: in_warm_child(*job),
     }
-    if quick:
+    if rounds == 1:
         del things["encoded"]
     for warm_up in (ffmpeg_command, clipengine_command):  # one second of each, to fill the page cache
         run(warm_up(recording, folder / "warm.mp4", _START, _START + 1))
-    runs = in_turn(things, rounds=1 if quick else 4)
+    runs = in_turn(things, rounds=rounds)
     theirs = runs.middle("ffmpeg")
     for way in ("command", "warm child"):
         cost, ratio = runs.middle(way), runs.ratio(way, "ffmpeg")
         yield Figure(f"{name}, {way}: wall", cost.wall, "s", theirs.wall, ratio.wall, at_most=wall)
         yield Figure(f"{name}, {way}: CPU", cost.cpu, "s", theirs.cpu, ratio.cpu, at_most=cpu)
-    if not quick:
+    if "encoded" in things:
         smart, encoded = runs.middle("warm child").memory / 1e6, runs.middle("encoded").memory / 1e6
         ratio = runs.ratio("warm child", "encoded")
         yield Figure(f"{name}: peak memory beside encoding", smart, "MB", encoded, ratio.memory, at_most=0.5)

@@ -10,11 +10,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scripts.benchmarks.figures import Bench
 
+_SMALLEST_HEIGHT = 90
 _UNIT_SECONDS = 25  # three GOPs of 250 frames, and whole milliseconds, so that repetitions stay on the frame grid
 _COPIED_SECONDS = 600  # longer recordings repeat one of this length, including audio
 _REAL = "hevc_1080p_fullrange_icc.mp4"  # ten seconds of 1080p30 with audio from a camera
@@ -22,6 +23,7 @@ _FILM = (
     ("-f", "lavfi", "-i", "mandelbrot=size=1920x1080:rate=30,noise=alls=12:allf=t,format=yuv420p"),
     ("-f", "lavfi", "-i", "anoisesrc=color=pink:sample_rate=48000"),
 )
+_SMALLEST_FILM = (("-f", "lavfi", "-i", "testsrc2=size=160x90:rate=30,format=yuv420p"), _FILM[1])
 _AAC = ("-c:a", "aac", "-b:a", "128k")
 _X264 = ("-c:v", "libx264", "-preset", "medium", "-g", "250", "-keyint_min", "250", "-sc_threshold", "0")
 
@@ -66,8 +68,16 @@ def lacking() -> str | None:
     return None if shutil.which("ffmpeg") else "skipped: the ffmpeg command is not installed"
 
 
+def scaled(bench: Bench, kind: Kind) -> Kind:
+    """Return the kind as it is recorded in this run."""
+    if bench.scale != "smallest" or kind.height == _SMALLEST_HEIGHT:
+        return kind
+    return replace(kind, name=f"{kind.name}-smallest", height=_SMALLEST_HEIGHT)
+
+
 def recording(bench: Bench, kind: Kind, seconds: int) -> Path:
     """Return the cached recording of this kind and length, made on first use."""
+    kind = scaled(bench, kind)
     made = bench.cache / f"{kind.name}-{seconds}s.{kind.extension}"
     if made.exists():
         return made
@@ -103,6 +113,8 @@ def _unit(bench: Bench, kind: Kind) -> Path:
 
 def _content(bench: Bench) -> tuple[Sequence[str], Sequence[str]]:
     """Return endless inputs for video and audio."""
+    if bench.scale == "smallest":
+        return _SMALLEST_FILM
     real = None if bench.media is None else bench.media / _REAL
     if real is not None and real.exists():
         endless = ("-stream_loop", "-1", "-i", str(real))

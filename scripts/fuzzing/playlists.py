@@ -95,7 +95,9 @@ def _extent(random: Random) -> Extent:
     """Return the extent of a piece, as damaged as a child may report it."""
     start = Fraction(random.choice((0, 4, 95443, random.randrange(-(10**6), 10**6))))
     end = start + random.choice((4, 4, 0, -5, 100))
-    return Extent(*random.choice(((start, end, start, end), (None, None, start, end), (None,) * 4)), start, start)
+    edges = random.choice(((start, end, start, end), (None, None, start, end), (None, None, None, None)))
+    video_start, video_end, audio_start, audio_end = edges
+    return Extent(video_start, video_end, audio_start, audio_end, start, start)
 
 
 def fuzz(count: int, seed: int) -> int:

@@ -23,7 +23,7 @@ from tests.support.server import RunningServer, running_server
 
 _SOURCES = {f"CLIPENGINE_INGEST__{name.upper()}__SECRET": "secret-of-the-source" for name in ("generic", "s3")}
 _SETTINGS = {"CLIPENGINE_MCP__ENABLED": "true", "CLIPENGINE_INGEST__S3__BUCKET": "recordings", **_SOURCES}
-_OTHER = (
+_OTHER: tuple[str, ...] = (
     "/",
     "/assets/{name}",
     "/docs",
@@ -53,8 +53,17 @@ _IDS = (
     "*",
 )
 _TEXTS = ("", "\0", "a\x1b[2J", "\ud800", "..", "9" * 5000, "é\u202e", "' OR 1=1 --", "[", "http://[", "1e999", "null")
-_VALUES = (None, True, -1, 0, 1.5, 10**30, -(2**63), 1e308, [], {}, [[]], {"": None}, *_TEXTS)
-_HEADERS = ("Host", "Range", "If-None-Match", "Idempotency-Key", "Last-Event-ID", "Content-Type", "Accept", "Origin")
+_VALUES: tuple[object, ...] = (None, True, -1, 0, 1.5, 10**30, -(2**63), 1e308, [], {}, [[]], {"": None}, *_TEXTS)
+_HEADERS: tuple[str, ...] = (
+    "Host",
+    "Range",
+    "If-None-Match",
+    "Idempotency-Key",
+    "Last-Event-ID",
+    "Content-Type",
+    "Accept",
+    "Origin",
+)
 _HEADERS += (
     "Host",
     "Host",

@@ -8,8 +8,8 @@ It runs with the Python of the release, so it imports nothing else of this check
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,14 @@ class Recorder:
     def __init__(self) -> None:
         self.exchanges: list[dict[str, Any]] = []
         self._send = httpx.HTTPTransport.handle_request
+
+    def install(self) -> None:
+        """Record the requests of all clients of this process."""
+
+        def handle_request(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+            return self.handle_request(transport, request)
+
+        setattr(httpx.HTTPTransport, "handle_request", handle_request)  # noqa: B010
 
     def handle_request(self, transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
         json_body = request.headers.get("content-type") == "application/json"
@@ -191,7 +199,7 @@ def _use_webhooks(client: Client, hook: str) -> None:
 
 def main(site: Path, recorded: Path) -> None:
     recorder = Recorder()
-    httpx.HTTPTransport.handle_request = lambda transport, request: recorder.handle_request(transport, request)
+    recorder.install()
     settings = json.loads(site.read_text())
     with Client(settings["url"], settings["key"], timeout=60) as client:
         use(client, settings)
@@ -201,4 +209,8 @@ def main(site: Path, recorded: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("site", type=Path)
+    options.add_argument("recorded", type=Path)
+    given = options.parse_args()
+    main(given.site, given.recorded)

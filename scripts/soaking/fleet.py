@@ -22,7 +22,8 @@ from tests.films.catalogue import Shelf
 from tests.films.judge import judge
 from tests.films.reader import read_clip
 from tests.support.hosts import Hosts
-from tests.support.s3 import free_port, open_uploads
+from tests.support.ports import free_port
+from tests.support.s3 import open_uploads
 from tests.support.server import COMMAND, RunningServer, RunningWorker
 from tests.support.waiting import until
 

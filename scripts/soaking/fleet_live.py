@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from clipengine.client import Client
@@ -49,9 +50,7 @@ class LiveLoad:
         assert not creator.is_alive()
         with self._client() as api:
             for clip_id in self.created:
-                until(
-                    lambda clip_id=clip_id: accepted(lambda: api.clips.get(clip_id)).status != "processing", END_SECONDS
-                )
+                until(partial(_has_ended, api, clip_id), END_SECONDS)
             self._ended.set()
             writer.join(END_SECONDS)
             until(lambda: accepted(lambda: api.recordings.get(self.recording_id)).status == "complete", END_SECONDS)
@@ -81,3 +80,7 @@ class LiveLoad:
                     if 0 <= start <= self._film.duration - CLIP_SECONDS:
                         clip = create_clip(api, self.recording_id, "live", start)
                         self.created[clip.clip_id] = (self._film, start, start + CLIP_SECONDS)
+
+
+def _has_ended(api: Client, clip_id: str) -> bool:
+    return accepted(lambda: api.clips.get(clip_id)).status != "processing"

@@ -16,8 +16,9 @@ from clipengine.clips.clip import Clip
 from clipengine.stores.s3 import S3Store
 from scripts.sample import make_sample
 from tests.support.invariants import check_invariants
+from tests.support.ports import free_port
 from tests.support.receiver import Receiver
-from tests.support.s3 import S3Server, free_port, open_uploads, running_s3
+from tests.support.s3 import S3Server, open_uploads, running_s3
 from tests.support.s3_faults import FaultyS3
 from tests.support.server import RunningServer, running_server
 

@@ -51,9 +51,9 @@ def settle(place: Place, told: Told) -> dict[str, Clip]:
             if left != seen:
                 moved, seen = time.monotonic(), left
             if time.monotonic() - moved > _STILL_SECONDS:
-                clips = [vars(clip) for clip in api.clips.each(status="processing")]
+                stuck = [vars(clip) for clip in api.clips.each(status="processing")]
                 shutil.copytree(place.data, f"{place.data.parent}.failed")
-                raise AssertionError(f"no progress: {left}; {clips}; see {place.data.parent}.failed")
+                raise AssertionError(f"no progress: {left}; {stuck}; see {place.data.parent}.failed")
             time.sleep(1)
         assert server.stop() == 0
     clips = place.check()

@@ -52,12 +52,12 @@ def test_missing_python_is_reported_before_anything_is_created(tmp_path: Path) -
 
 def test_demo_receives_quoted_file_names() -> None:
     shown = make("--dry-run", "demo", "RECORDING=/tmp/it's a film.mp4", "START=1:02", "END=20").stdout
-    assert r"scripts/demo.py --recording '/tmp/it'\''s a film.mp4' --start '1:02' --end '20'" in shown
+    assert r"scripts.demo --recording '/tmp/it'\''s a film.mp4' --start '1:02' --end '20'" in shown
 
 
 def test_demo_ignores_variables_of_the_shell() -> None:
     shown = make("--dry-run", "demo", RECORDING="rec_1", START="5").stdout
-    assert shown.rstrip().endswith("scripts/demo.py")
+    assert shown.rstrip().endswith("scripts.demo")
 
 
 def test_make_without_target_lists_the_targets() -> None:
