@@ -13,6 +13,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, get_args
 
+from clipengine.disk_reserve import DiskReserve
+from clipengine.disk_space import DiskSpace
 from clipengine.errors import Conflict, RequestError, SettingsError, StorageError
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Queue
@@ -46,7 +48,6 @@ from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.jobs.batches import BatchJobs
 from clipengine.work.jobs.clips import ClipRunner
 from clipengine.work.jobs.deliveries import PARALLEL
-from clipengine.work.jobs.disk_reservation import DiskReservation
 from clipengine.work.jobs.removals import Remover
 from clipengine.work.jobs.scratch import Scratch
 from clipengine.work.jobs.uploads import Publisher
@@ -75,13 +76,21 @@ class Engine:
     """All parts of one running engine. Thread-safe."""
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, store: Store, lock: FolderLock, metrics: Metrics, bodies: ClipBodies
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        store: Store,
+        lock: FolderLock,
+        disk: DiskSpace,
+        metrics: Metrics,
+        bodies: ClipBodies,
     ) -> None:
         self.settings = settings
         self.ledger = ledger
         self.store = store
         self.instance_id = new_id("inst")
         self._lock = lock
+        self.disk = disk
         self._heartbeat = Heartbeat(ledger.engines, self.instance_id, encoders=settings.encoding.workers)
         self._scratch = Scratch(settings.data.folder / "scratch", lock.check)
         ledger.events.engine_id = self.instance_id
@@ -89,19 +98,17 @@ class Engine:
         self._pools = pools = build_pools(settings.encoding, on_loss=lambda cause: metrics.children.labels(cause).inc())
         self.documents = Documents(pools.documents)
         read = self.documents.read
-        self.previews = build_previews(settings, store, ledger.recordings, pools.previews)
+        self.previews = build_previews(settings, store, ledger.recordings, pools.previews, disk=disk)
         self._previews_ahead = PreviewsAhead(ledger, self.previews, is_busy=self._is_reading)
-        self._disk = DiskReservation(settings.data.folder, settings.limits.min_free_bytes)
         self._faults = FaultInjection(injected_faults())
         self._stopping = threading.Event()
-        jobs = JobContext(ledger, self.instance_id, self._stopping, self._faults)
+        jobs = JobContext(ledger, self.instance_id, self._stopping, self._faults, disk)
         self._runner = ClipRunner(
             jobs,
             settings,
             store,
             pools.clips,
             self._scratch,
-            self._disk,
             watermarks=read_watermarks(settings.watermarks),
             suspects_allowed=self._is_steady,
             on_claimed=lambda clip: metrics.queue_wait.observe(max(0, now_ms() - clip.queued_at) / 1000),
@@ -118,6 +125,7 @@ class Engine:
             self.previews.copies,
             settings.limits,
             self._faults,
+            disk=disk,
             owner=self.instance_id,
             link_seconds=settings.storage.link_seconds if settings.storage.direct_uploads else None,
         )
@@ -147,7 +155,7 @@ class Engine:
         self._sweep = Sweep(self._run_maintenance, lambda: self._queues["chores"].put("tidy"))
         queues = list(self._queues.values())
         self._health = build_health(
-            settings, ledger, store, self._disk, check_folder=lock.check, queues=queues, sweep=self._sweep
+            settings, ledger, store, disk, check_folder=lock.check, queues=queues, sweep=self._sweep
         )
         self._watch = build_watch(settings, ledger, store, read=read)
         self._maintenance = Maintenance(
@@ -161,7 +169,7 @@ class Engine:
             owner=self.instance_id,
         )
         metrics.show(self.health, slots=settings.encoding.workers, busy=lambda: len(self._workers["clips"].in_flight()))
-        self._cleanup = Cleanup(ledger, settings.retention)
+        self._cleanup = Cleanup(ledger, settings.retention, disk)
         self._started = False
         self._steady_at = math.inf
 
@@ -218,8 +226,11 @@ class Engine:
             ledger = Ledger.of_settings(settings)
             try:
                 metrics = Metrics(ledger, settings.data.folder)
-                store = store_of(settings, identity=ledger.store_identity, on_request=metrics.observe_store_request)
-                return cls(settings, ledger, store, lock, metrics, bodies)
+                disk = _disk_of(settings, ledger)
+                store = store_of(
+                    settings, identity=ledger.store_identity, on_request=metrics.observe_store_request, disk=disk
+                )
+                return cls(settings, ledger, store, lock, disk, metrics, bodies)
             except BaseException:
                 ledger.close()
                 raise
@@ -238,6 +249,7 @@ class Engine:
         warn_if_unusable(self.settings)
         self._started = True
         self._steady_at = time.monotonic() + _STEADY_SECONDS
+        self.disk.restore()
         self._heartbeat.start()
         if leads:
             self.ledger.endpoints.sync_settings(self._own_endpoints)
@@ -346,7 +358,7 @@ class Engine:
 
     def _check_disk(self) -> None:
         self._lock.check()
-        self._disk.check()
+        self.disk.check()
 
     def abandon(self, clip_id: str) -> None:
         """Stop the work on a clip that was cancelled or deleted."""
@@ -373,7 +385,7 @@ class Engine:
         elif queue != "chores":
             self._workers[queue].run_due()
         elif id == "tidy":
-            self._maintenance.run_hourly()
+            self.disk.freeing(self._maintenance.run_hourly)
             self._cleanup.index_missing()
         elif id == "speech":
             self._cleanup.read_speech()
@@ -394,6 +406,7 @@ class Engine:
         Raises StorageUnavailable, before it changes anything, if the data folder was moved.
         """
         self._lock.check()
+        self.disk.restore()
         self._replace_messages()
         for queue in self._queues.values():
             queue.alive()  # restarts dead threads
@@ -403,7 +416,7 @@ class Engine:
             self._queues["chores"].put("clean")
         if self._cleanup.is_speech_unread():
             self._queues["chores"].put("speech")
-        self._maintenance.run()
+        self.disk.freeing(self._maintenance.run)
 
     def _replace_messages(self) -> None:
         """Send messages to each queue that is empty although jobs are due. Retries become due without a message."""
@@ -414,3 +427,10 @@ class Engine:
     def _is_steady(self) -> bool:
         """Return True if this engine is up long enough to try clips that may have killed an engine."""
         return time.monotonic() >= self._steady_at
+
+
+def _disk_of(settings: Settings, ledger: Ledger) -> DiskSpace:
+    """Return the disk of the data folder, with a reserve for deletions if the ledger is on it."""
+    folder = settings.data.folder
+    reserve = None if ledger.engines.shared else DiskReserve(folder / "reserve")
+    return DiskSpace(folder, settings.limits.min_free_bytes, reserve=reserve)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from clipengine.disk_space import DiskSpace
 from clipengine.documents import ReadDocument
 from clipengine.errors import StartupError
 from clipengine.ledger.ledger import Ledger
@@ -22,7 +23,6 @@ from clipengine.work.children.header_cache import HeaderCache
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.priority import MAX_NICE
 from clipengine.work.jobs.deliveries import Courier
-from clipengine.work.jobs.disk_reservation import DiskReservation
 from clipengine.work.jobs.fetches import Fetcher
 from clipengine.work.jobs.probes import Prober
 from clipengine.work.jobs.refreshes import Refresher
@@ -79,7 +79,9 @@ def build_pools(encoding: Encoding, *, on_loss: Callable[[str], None]) -> Pools:
     )
 
 
-def build_previews(settings: Settings, store: Store, recordings: Recordings, pool: ChildPool) -> Previews:
+def build_previews(
+    settings: Settings, store: Store, recordings: Recordings, pool: ChildPool, *, disk: DiskSpace
+) -> Previews:
     folder = settings.data.folder
     return Previews(
         settings.encoding,
@@ -87,7 +89,8 @@ def build_previews(settings: Settings, store: Store, recordings: Recordings, poo
         recordings,
         pool,
         folder / "previews",
-        LocalCopies(folder / "copies"),
+        LocalCopies(folder / "copies", disk=disk),
+        disk=disk,
         max_bytes=settings.previews.max_bytes,
     )
 
@@ -194,7 +197,7 @@ def build_health(
     settings: Settings,
     ledger: Ledger,
     store: Store,
-    disk: DiskReservation,
+    disk: DiskSpace,
     *,
     check_folder: Callable[[], None],
     queues: Sequence[WorkQueue],

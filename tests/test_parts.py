@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clipengine.work.jobs.disk_reservation import DiskReservation
 
 from clipengine import parts
 from clipengine.clips.plan.read_jobs import FRAME, PROXY
@@ -21,7 +22,6 @@ from clipengine.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.build import store_of
 from clipengine.work.children.pool import ChildPool
-from clipengine.work.jobs.disk_reservation import DiskReservation
 from clipengine.work.upkeep.sweep import Sweep
 from clipengine.work.worker import JobContext, Jobs, Worker
 from tests.support.ledgers import copy_ledger

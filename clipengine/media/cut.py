@@ -82,12 +82,13 @@ def cut_clip(
     threads: int,
     poster: bool,
     full_proof: bool = False,
+    kept_free: int = 0,
     drawing: Drawing = Drawing(),
     on_progress: OnProgress,
 ) -> tuple[CutReport, bytes | None]:
     """Cut the parts of the sources, one after the other, into the empty file behind the descriptor `output`.
 
-    Return the report and the poster.
+    Return the report and the poster. At least `kept_free` bytes stay free on the disk of the file.
 
     Unless the profile's `render` is "encode", whole GOPs of each part are copied if that is possible; otherwise all of
     the part or of the clip is encoded, for "smart" with a warning.
@@ -102,7 +103,7 @@ def cut_clip(
     on_progress("reading", 0.0)
     kept, planned = KeptBytes(), _planned(parts, profile)
     read = [KeptSource(source, kept) for source in sources]
-    cutter = _Cutter(kept, read, planned, profile, output, threads, poster, full_proof, drawing, on_progress)
+    cutter = _Cutter(kept, read, planned, profile, output, threads, poster, full_proof, kept_free, drawing, on_progress)
     cutter.decide()
     made, limit = cutter.cut(), profile.output.max_bytes
     if limit is not None and made.size_bytes > limit:
@@ -150,6 +151,7 @@ class _Cutter:
     threads: int
     poster: bool
     full_proof: bool
+    kept_free: int
     drawing: Drawing
     on_progress: OnProgress
     gains: Gains | None = None
@@ -247,7 +249,12 @@ class _Cutter:
         profile = self.profile
         with self._verifier() as verifier:
             with open_writer(
-                self.output, profile, threads=self.encoder_threads, length=self._length(), verifier=verifier
+                self.output,
+                profile,
+                threads=self.encoder_threads,
+                length=self._length(),
+                verifier=verifier,
+                kept_free=self.kept_free,
             ) as writer:
                 if profile.container == "gif":  # its palette depends on all of the clip
                     self._write_parts(writer, copies=False, sampled=True)

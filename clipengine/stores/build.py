@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from clipengine.disk_space import UNLIMITED, DiskSpace
 from clipengine.errors import InvalidBucketPath, SettingsError
 from clipengine.settings import Settings, Storage
 from clipengine.stores.base import Store
@@ -19,15 +20,17 @@ def build_store(
     journal: Path,
     identity: SavedIdentity | None = None,
     on_request: Callable[[str, str, float], None] = lambda method, status, seconds: None,
+    disk: DiskSpace = UNLIMITED,
 ) -> Store:
     """Create the store of the settings without connecting to it. Raises SettingsError if the settings cannot work.
 
     `folder` holds the objects of the folder store, which `identity` identifies. In `journal`, the S3 store records its
-    open multipart uploads, and it calls `on_request` with method, status and duration of each request.
+    open multipart uploads, and it calls `on_request` with method, status and duration of each request. `disk` limits
+    what the folder store writes.
     """
     try:
         if storage.kind == "folder":
-            return FolderStore(folder, storage.prefix, identity=identity)
+            return FolderStore(folder, storage.prefix, identity=identity, disk=disk)
         return _s3_store(storage, journal, on_request)
     except InvalidBucketPath as error:
         raise SettingsError(f"storage.prefix: {error.message.replace('bucket_path', 'it')}") from None
@@ -38,10 +41,13 @@ def store_of(
     *,
     identity: SavedIdentity | None = None,
     on_request: Callable[[str, str, float], None] = lambda method, status, seconds: None,
+    disk: DiskSpace = UNLIMITED,
 ) -> Store:
     """Create the store of an engine, see `build_store`."""
     folder, journal = settings.store_folder, settings.data.folder / "uploads"
-    return build_store(settings.storage, folder=folder, journal=journal, identity=identity, on_request=on_request)
+    return build_store(
+        settings.storage, folder=folder, journal=journal, identity=identity, on_request=on_request, disk=disk
+    )
 
 
 def _s3_store(storage: Storage, journal: Path, on_request: Callable[[str, str, float], None]) -> Store:

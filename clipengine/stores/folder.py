@@ -25,6 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from clipengine.disk_space import UNLIMITED, WRITE_BYTES, DiskSpace, Writing
 from clipengine.errors import (
     ClipEngineError,
     InvalidBucketPath,
@@ -56,7 +57,6 @@ from clipengine.stores.object_errors import check_etag
 from clipengine.stores.os_errors import DENIED_HINT, LINK_HINT, translate_os_errors
 from clipengine.stores.store_identity import SavedIdentity, StoreIdentity
 
-_COPY_BYTES = 1024 * 1024
 _OCTETS = "application/octet-stream"
 
 
@@ -64,12 +64,16 @@ class FolderStore:
     """A store in the folder `root`, with keys relative to `prefix` in it.
 
     Without `identity`, the folder is created if it is missing. With it, the folder is created only by the first start;
-    after that, every operation raises StorageUnavailable while the store is missing.
+    after that, every operation raises StorageUnavailable while the store is missing. `disk` limits the writers if the
+    folder is on the disk of an engine's data folder.
     """
 
     direct = None  # a folder has no links
 
-    def __init__(self, root: Path, prefix: str = "", *, identity: SavedIdentity | None = None) -> None:
+    def __init__(
+        self, root: Path, prefix: str = "", *, identity: SavedIdentity | None = None, disk: DiskSpace = UNLIMITED
+    ) -> None:
+        self._disk = disk
         self._prefix = clean_prefix(prefix)
         self._configured_root = root
         self._identity = StoreIdentity(root, identity, self._prepare) if identity else None
@@ -215,21 +219,21 @@ class FolderStore:
             return stored
         source = Body(body, size=size)
         with self._temporary(key) as temporary:
-            self._copy(source, temporary.fd, key)
+            self._copy(source, temporary.fd, key, self._disk.accepted)
             source.verify(key, sha256=sha256)
             return self._publish(temporary, key, content_type, sha256)
 
     def put_stream(self, key: str, body: BinaryIO, *, content_type: str, limit: int) -> StoredObject:
         source = Body(body, size=limit + 1)
         with self._temporary(check_key(key)) as temporary:
-            self._copy(source, temporary.fd, key)
+            self._copy(source, temporary.fd, key, self._disk.incoming)
             if source.bytes_read > limit:
                 raise PayloadTooLarge(f"the upload is larger than {limit} bytes")
             return self._publish(temporary, key, content_type, source.sha256)
 
     def extend(self, partial: PartialObject, body: BinaryIO) -> Iterator[PartialObject]:
         with self._partial(partial) as file:
-            yield from file.extend(partial, body)
+            yield from file.extend(partial, body, self._disk.incoming)
 
     def forget(self, partial: PartialObject) -> None:
         """Do nothing: a later state uses all bytes of an earlier one."""
@@ -364,10 +368,10 @@ class FolderStore:
             yield temporary
 
     @staticmethod
-    def _copy(source: Body, fd: int, key: str) -> None:
-        while chunk := source.read(_COPY_BYTES):
+    def _copy(source: Body, fd: int, key: str, writing: Writing) -> None:
+        while chunk := source.read(WRITE_BYTES):
             view = memoryview(chunk)
-            with translate_os_errors(key):
+            with writing(fd, len(chunk)), translate_os_errors(key):
                 while view:
                     view = view[os.write(fd, view) :]
 

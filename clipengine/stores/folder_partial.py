@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from clipengine.errors import ObjectMissing, StorageUnavailable
+from clipengine.disk_space import WRITE_BYTES, Writing
+from clipengine.errors import DiskFull, ObjectMissing, StorageUnavailable
 from clipengine.fsync import fsync
 from clipengine.recordings.partial_object import PartialObject
 from clipengine.stores.locked_files import LockedFile
 from clipengine.stores.os_errors import translate_os_errors
 
-_COPY_BYTES = 1 << 20
 _STEP_BYTES = 16 << 20  # between two syncs: what a crash may lose
 
 
@@ -47,14 +47,23 @@ class PartialFile:
         finally:
             os.close(fd)
 
-    def extend(self, partial: PartialObject, body: BinaryIO) -> Iterator[PartialObject]:
-        """Append the stream, see `Store.extend`. What an interrupted writer has left after `offset` is cut off."""
+    def extend(self, partial: PartialObject, body: BinaryIO, writing: Writing) -> Iterator[PartialObject]:
+        """Append the stream, see `Store.extend`. What an interrupted writer has left after `offset` is cut off.
+
+        If the disk is full, what was written before is kept.
+        """
         self._check_size(partial.offset)
         with translate_os_errors(self.key):
             os.ftruncate(self.fd, partial.offset)
         offset = synced = partial.offset
-        while chunk := body.read(min(_COPY_BYTES, partial.size - offset)):
-            self._write(chunk, offset)
+        while chunk := body.read(min(WRITE_BYTES, partial.size - offset)):
+            try:
+                with writing(self.fd, len(chunk)):
+                    self._write(chunk, offset)
+            except DiskFull:
+                if offset > synced:
+                    yield self._synced(partial, offset)
+                raise
             offset += len(chunk)
             if offset - synced >= _STEP_BYTES:
                 yield self._synced(partial, offset)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO, cast
 
+from clipengine.disk_space import UNLIMITED, DiskSpace
 from clipengine.errors import (
     InvalidRequest,
     ObjectMissing,
@@ -63,12 +64,14 @@ class UploadReceiver:
         *,
         owner: str,
         link_seconds: int | None = None,
+        disk: DiskSpace = UNLIMITED,
     ) -> None:
         self._uploads = ledger.resumable_uploads
         self._store = store
         self._copies = copies
         self._limits = limits
         self._faults = faults
+        self._disk = disk
         self._owner = owner
         self._link_seconds = link_seconds
         self._lock = threading.Lock()
@@ -148,6 +151,9 @@ class UploadReceiver:
 
     def end(self, id: str) -> None:
         """Delete an upload and, unless it is a recording by now, its bytes. Raises UploadNotFound, UploadLocked."""
+        self._disk.freeing(partial(self._end, id))
+
+    def _end(self, id: str) -> None:
         with self._claimed(id) as upload:
             self._discard(upload)
 
@@ -184,7 +190,7 @@ class UploadReceiver:
                 self._discard(upload)
                 raise UploadNotFound(f"The store has lost bytes of the upload: {error.message}") from error
             finally:
-                self._uploads.release(upload)
+                self._disk.freeing(partial(self._uploads.release, upload))
 
     @contextmanager
     def _in_flight(self, id: str) -> Iterator[None]:

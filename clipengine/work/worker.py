@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from clipengine import tracing
+from clipengine.disk_space import UNLIMITED, DiskSpace
 from clipengine.errors import ClipEngineError, ClipNotFound, Internal, RecordingNotFound, TranscriptNotFound
 from clipengine.ledger.ledger import Ledger
 from clipengine.work.fault_injection import FaultInjection
@@ -42,6 +43,7 @@ class JobContext:
     owner: str
     stopping: threading.Event
     faults: FaultInjection = field(default_factory=lambda: FaultInjection(""))
+    disk: DiskSpace = UNLIMITED
 
 
 class Jobs(ABC, Generic[T]):
@@ -54,7 +56,7 @@ class Jobs(ABC, Generic[T]):
     activity: str
 
     def __init__(self, context: JobContext) -> None:
-        self.stopping, self.faults = context.stopping, context.faults
+        self.stopping, self.faults, self.disk = context.stopping, context.faults, context.disk
         self._ledger, self._owner = context.ledger, context.owner
 
     @abstractmethod

@@ -28,6 +28,7 @@ from clipengine.api.http.ports import Endpoint
 from clipengine.api.http.requests.rules import RuleClipBodies
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.request import ClipRequest
+from clipengine.disk_space import UNLIMITED, DiskSpace
 from clipengine.errors import DiskLow, EncoderFailed
 from clipengine.ledger.ledger import Ledger
 from clipengine.parts import build_oidc, build_previews
@@ -84,6 +85,7 @@ class RecordedEngine:
     store: Store
     calls: list[tuple[str, ...]] = field(default_factory=list)
     disk_low: bool = False
+    disk: DiskSpace = UNLIMITED
     suggester: Suggester | None = None
     instance_id: str = "inst_test"
     checks: list[Check] = field(default_factory=lambda: [Check("database", True, "/data/ledger.db is writable")])
@@ -94,7 +96,7 @@ class RecordedEngine:
         self.rule_clips = RuleClips(self.ledger, self.settings, RuleClipBodies())
         self.variants = Variants(self.ledger, self.rule_clips)
         self.oidc = build_oidc(self.settings)
-        self.previews = build_previews(self.settings, self.store, self.ledger.recordings, ChildPool())
+        self.previews = build_previews(self.settings, self.store, self.ledger.recordings, ChildPool(), disk=self.disk)
         self.upload_receiver = UploadReceiver(
             self.ledger,
             self.store,

@@ -170,6 +170,10 @@ class Operation:
         return self.action in ("write", "delete") and self.method != "GET"
 
     @property
+    def deletes(self) -> bool:
+        return self.method == "DELETE" or self.path.endswith("/delete")
+
+    @property
     def takes_json(self) -> bool:
         return self.body is not NoBody
 
@@ -424,7 +428,10 @@ class Resource:
         """Authorise, validate and call the handler in one session, in the thread pool. Return its answer."""
 
         def work() -> Response | Awaitable[Response]:
-            return operation.handler(self._validated(operation, request, admitted(), text))
+            call = self._validated(operation, request, admitted(), text)
+            if operation.deletes:
+                return self._engine.disk.freeing(lambda: operation.handler(call))
+            return operation.handler(call)
 
         async with own_turn(request.scope):
             answer = await run_in_threadpool(in_session, self._engine.ledger, work)

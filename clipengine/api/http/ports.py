@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
+from clipengine.disk_space import DiskSpace
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings
 from clipengine.stores.base import Store
@@ -45,6 +46,8 @@ class Engine(Protocol):
     def ledger(self) -> Ledger: ...
     @property
     def store(self) -> Store: ...
+    @property
+    def disk(self) -> DiskSpace: ...
     @property
     def previews(self) -> Previews: ...
     @property

@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
@@ -139,7 +140,8 @@ class _Sessions:
         with recording(self._ledger.audit, request, "session.end") as act:
             given = credential(request)
             if given.is_session:
-                caller = await self._in_session(lambda: self._end(given, request, act))
+                end = partial(self._end, given, request, act)
+                caller = await self._in_session(lambda: self._engine.disk.freeing(end))
         if caller is not None and caller.user is not None and caller.user.source == "oidc":
             url = await self._provider_sign_out()
         response = Response(status_code=204) if url is None else json_response({"continue_at": url})

@@ -21,6 +21,7 @@ from clipengine.cli.data_folder import in_postgres
 from clipengine.cli.operator.doctor_finding import Finding, ok
 from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack
+from clipengine.disk_space import DiskSpace
 from clipengine.errors import DataFolderInUse, FontsMissing, SettingsError, StartupError
 from clipengine.ledger.database.sqlite import RESTORE_HINT
 from clipengine.ledger.opening.backup import last_backup
@@ -34,7 +35,6 @@ from clipengine.settings import Settings
 from clipengine.work.children.fonts import choose_fonts
 from clipengine.work.children.process import sandbox_layers
 from clipengine.work.children.watermarks import read_watermarks
-from clipengine.work.jobs.disk_reservation import DiskReservation
 from clipengine.work.upkeep.lock import FolderLock
 
 # The oldest suitable version of each package, and the defect of older ones.
@@ -106,7 +106,7 @@ def data_folder(settings: Settings) -> Iterator[Finding]:
         yield Finding("data folder", "problem", f"this user cannot write to {folder}", f"chown {os.getuid()} {folder}")
     if not in_postgres(settings):
         yield from _on_local_disk(folder)
-    disk = DiskReservation(folder, settings.limits.min_free_bytes)
+    disk = DiskSpace(folder, settings.limits.min_free_bytes)
     free = f"{disk.free() / 1_000_000:.0f} MB free"
     if disk.is_low():
         shortage = f"less than limits.min_free_bytes ({settings.limits.min_free_bytes / 1_000_000:.0f} MB)"

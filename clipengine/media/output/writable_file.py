@@ -15,13 +15,17 @@ _CONVERTED = (av.FFmpegError, MemoryError, OSError, ValueError, RuntimeError)
 
 
 class WritableFile:
-    """Seekable file object over a descriptor; the muxer writes to it and reads back from it."""
+    """Seekable file object over a descriptor; the muxer writes to it and reads back from it.
+
+    A write that would leave less than `kept_free` bytes on the disk fails as on a full disk.
+    """
 
     name = "clip"
 
-    def __init__(self, descriptor: int, *, writable: bool = True) -> None:
+    def __init__(self, descriptor: int, *, writable: bool = True, kept_free: int = 0) -> None:
         self._descriptor = descriptor
         self._writable = writable
+        self._kept_free = kept_free
         self._position = 0
         self.error: OSError | None = None
 
@@ -53,6 +57,7 @@ class WritableFile:
     def write(self, data: bytes) -> int:
         view = memoryview(data)
         try:
+            self._check_space(len(data))
             while view:
                 written = os.pwrite(self._descriptor, view, self._position)
                 self._position += written
@@ -61,6 +66,13 @@ class WritableFile:
             self.error = error
             raise
         return len(data)
+
+    def _check_space(self, size: int) -> None:
+        if not self._kept_free:
+            return
+        found = os.fstatvfs(self._descriptor)
+        if found.f_bavail * found.f_frsize - size < self._kept_free:
+            raise OSError(errno.ENOSPC, "the rest is kept free, see limits.min_free_bytes")
 
 
 class WriterErrors:
@@ -80,7 +92,7 @@ class WriterErrors:
             return
         cause = (self._file and self._file.error) or error
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull("there is no space left for the clip's scratch file") from None
+            raise DiskFull(f"there is no space left for the clip's scratch file ({cause.strerror})") from None
         if isinstance(cause, OSError) and cause.errno == errno.EFBIG:
             raise UnsupportedMedia(UnsupportedMedia.TOO_LARGE) from None
         raise_if_out_of_memory()

@@ -412,13 +412,14 @@ def open_writer(
     threads: int,
     length: Fraction = Fraction(0),
     verifier: PacketVerifier | None = None,
+    kept_free: int = 0,
 ) -> Iterator[ClipWriter]:
     """Open a writer to the empty, seekable, readable file behind the descriptor.
 
     `length` is about the clip's length in seconds: with many threads, a long one is encoded in segments side by side.
-    Every packet is added to `verifier` before it is muxed.
+    Every packet is added to `verifier` before it is muxed. At least `kept_free` bytes stay free on the disk.
     """
-    file = WritableFile(descriptor)
+    file = WritableFile(descriptor, kept_free=kept_free)
     options = {"flush_packets": "0"}  # write full buffers instead of one call per packet
     if profile.container in ("webm", "mkv"):
         # Without random numbers for its parts, the same clip has the same bytes.

@@ -27,7 +27,8 @@ ALLOWED: dict[str, tuple[int, int | None]] = {
     "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "sigaltstack": (131, 132),
     # its descriptors
     "read": (0, 63), "write": (1, 64), "pread64": (17, 67), "pwrite64": (18, 68), "lseek": (8, 62), "close": (3, 57),
-    "fstat": (5, 80), "fsync": (74, 82), "fdatasync": (75, 83), "poll": (7, None), "ppoll": (271, 73),
+    "fstat": (5, 80), "fstatfs": (138, 44), "fsync": (74, 82), "fdatasync": (75, 83), "poll": (7, None),
+    "ppoll": (271, 73),
     # time, the process and the machine
     "clock_gettime": (228, 113), "clock_getres": (229, 114), "clock_nanosleep": (230, 115), "nanosleep": (35, 101),
     "gettimeofday": (96, 169), "getrandom": (318, 278), "getpid": (39, 172), "getppid": (110, 173),

@@ -107,6 +107,7 @@ def _cut(job: dict[str, Any], sources: Sequence[JobSource], descriptors: list[in
         threads=job["threads"],
         poster=job["poster"],
         full_proof=job["verify"] == "full",
+        kept_free=job["kept_free"],
         drawing=_drawing(job, fonts),
         on_progress=progress,
     )

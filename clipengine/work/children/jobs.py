@@ -222,8 +222,9 @@ def cut_job(
     searched: float = 0.0,
     watermark: WatermarkFile | None = None,
     fonts: Sequence[ChosenFont] = (),
+    kept_free: int = 0,
 ) -> Job:
-    """Return the job that cuts the parts.
+    """Return the job that cuts the parts. It fails before less than `kept_free` bytes are free on the file's disk.
 
     The child may have searched as many seconds before (`snap_job`). The `watermark` belongs to the output options, and
     the `fonts` to the subtitles to burn in, which need the program "burner".
@@ -239,6 +240,7 @@ def cut_job(
             "threads": threads,
             "poster": poster,
             "verify": encoding.verify,
+            "kept_free": kept_free,
             "watermark": watermark and watermark.to_message(),
             "fonts": _font_values(fonts),
         },

@@ -101,9 +101,20 @@ class MadeClip:
 
 
 class ClipMaker:
-    """Makes clips with the settings of an engine or a command. The `rules` hold for snapped cuts too."""
+    """Makes clips with the settings of an engine or a command. The `rules` hold for snapped cuts too.
 
-    def __init__(self, encoding: Encoding, rules: ClipRules, watermarks: Mapping[str, WatermarkFile]) -> None:
+    `kept_free` returns the bytes that stay free on the disk of the file behind a descriptor.
+    """
+
+    def __init__(
+        self,
+        encoding: Encoding,
+        rules: ClipRules,
+        watermarks: Mapping[str, WatermarkFile],
+        *,
+        kept_free: Callable[[int], int] = lambda descriptor: 0,
+    ) -> None:
+        self._kept_free = kept_free
         self._encoding = encoding
         self._rules = rules
         self._watermarks = watermarks
@@ -126,16 +137,17 @@ class ClipMaker:
             prepared = run_steps(
                 prepare(making, encoding=self._encoding, rules=self._rules), lambda search: self._find(search, child)
             )
-            job = cut_job(
-                self._encoding,
-                profile,
-                prepared.parts,
-                poster=making.poster,
-                searched=prepared.searched_seconds,
-                watermark=None if name is None else self._watermarks[name],
-                fonts=prepared.fonts.fonts,
-            )
             with path.open("r+b") as output:
+                job = cut_job(
+                    self._encoding,
+                    profile,
+                    prepared.parts,
+                    poster=making.poster,
+                    searched=prepared.searched_seconds,
+                    watermark=None if name is None else self._watermarks[name],
+                    fonts=prepared.fonts.fonts,
+                    kept_free=self._kept_free(output.fileno()),
+                )
                 message, poster = child.run(job, output=output.fileno())
         cut, plan = CutReport.of(message.get("cut")), FilePlan(prepared.parts, profile)
         if making.poster and poster:

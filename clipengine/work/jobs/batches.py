@@ -76,7 +76,7 @@ class BatchJobs(Jobs[Batch]):
         self._read = read
 
     def claim(self) -> Batch | None:
-        return self._ledger.batches.claim(self._owner)
+        return self.disk.freeing(lambda: self._ledger.batches.claim(self._owner))
 
     def is_due(self) -> bool:
         return self._ledger.batches.is_due()
@@ -174,7 +174,8 @@ class BatchJobs(Jobs[Batch]):
     def _delete(self, batch: Batch, items: Sequence[BatchItem]) -> None:
         self.faults.reach("deleting")
         with acting(_act("clip.delete", batch)):
-            self._write(partial(self._ledger.batches.delete, items, batch, self._ledger.clips.delete))
+            delete = partial(self._ledger.batches.delete, items, batch, self._ledger.clips.delete)
+            self._write(lambda: self.disk.freeing(delete))
         self.faults.reach("deleted")
         for item in items:
             self._abandon(str(item.source_clip_id))

@@ -52,8 +52,8 @@ from clipengine.work.children.watermarks import WatermarkFile
 from clipengine.work.cutting.clip_maker import ClipMaker
 from clipengine.work.cutting.clip_texts import LedgerTexts
 from clipengine.work.cutting.preparation import Making
+from clipengine.work.jobs.clip_size_estimate import estimate_bytes
 from clipengine.work.jobs.context import clip_job
-from clipengine.work.jobs.disk_reservation import DiskReservation, estimate_bytes
 from clipengine.work.jobs.scratch import Scratch
 from clipengine.work.jobs.uploads import clip_file, save_finished
 from clipengine.work.recording_files import open_recording
@@ -92,7 +92,6 @@ class ClipRunner(Jobs[Clip]):
         store: Store,
         pool: ChildPool,
         scratch: Scratch,
-        disk: DiskReservation,
         *,
         watermarks: Mapping[str, WatermarkFile],
         suspects_allowed: Callable[[], bool],
@@ -104,8 +103,7 @@ class ClipRunner(Jobs[Clip]):
         self._store = store
         self._pool = pool
         self._scratch = scratch
-        self._disk = disk
-        self._maker = ClipMaker(settings.encoding, settings.clip_rules, watermarks)
+        self._maker = ClipMaker(settings.encoding, settings.clip_rules, watermarks, kept_free=self.disk.kept_free)
         self._suspects_allowed = suspects_allowed
         self._on_claimed = on_claimed
         self._on_finished = on_finished
@@ -117,7 +115,7 @@ class ClipRunner(Jobs[Clip]):
 
     def claim(self) -> Clip | None:
         """Claim the next clip, unless the disk is low or engines of an older version live."""
-        if self._disk.is_low():
+        if self.disk.is_low():
             return None
         workers, suspects = self._settings.encoding.workers, self._suspects_allowed()
         clip = self._ledger.clips.claim(self._owner, workers=workers, fits=self._fits, suspects=suspects)
@@ -135,7 +133,7 @@ class ClipRunner(Jobs[Clip]):
             return True  # the attempt fails without using the disk
         if self._is_left_to_others(clip, size):
             return False
-        if self._disk.reserve(clip.clip_id, size):
+        if self.disk.reserve(clip.clip_id, size):
             return True
         log.warning("clip %s waits for disk space: it may need %d MB", clip.clip_id, size // 1_000_000)
         return False
@@ -166,7 +164,7 @@ class ClipRunner(Jobs[Clip]):
                 self._scratch.remove(item.clip_id, item.attempt)
             self._finished.discard(item.clip_id)
             self._unrecorded.discard(item.clip_id)
-            self._disk.release(item.clip_id)
+            self.disk.release(item.clip_id)
 
     def run(self, item: Clip) -> None:
         """Cut and verify the clip, and queue it for upload."""

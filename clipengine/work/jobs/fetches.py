@@ -92,7 +92,7 @@ class Fetcher(Jobs[Fetch]):
         if origin is None:
             raise ClaimLost
         self._check_disk()
-        with closing(PartialFile(self._folder, item.recording_id)) as part:
+        with closing(PartialFile(self._folder, item.recording_id, disk=self.disk)) as part:
             try:
                 self._fetch(item, origin, part)
             except SenderClosed:

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
+from clipengine.disk_space import UNLIMITED, DiskSpace
 from clipengine.fsync import fsync
 from clipengine.stores.os_errors import translate_os_errors
 
@@ -30,7 +31,8 @@ class _State:
 class PartialFile:
     """The part of one recording. Raises DiskFull and StorageUnavailable."""
 
-    def __init__(self, folder: Path, recording_id: str) -> None:
+    def __init__(self, folder: Path, recording_id: str, *, disk: DiskSpace = UNLIMITED) -> None:
+        self._disk = disk
         self._folder = folder
         self._name = recording_id
         self.path = folder / f"{recording_id}{_PART_SUFFIX}"
@@ -59,7 +61,7 @@ class PartialFile:
         return os.fstat(self._file.fileno()).st_nlink == 0
 
     def append(self, chunk: bytes) -> None:
-        with translate_os_errors(self._name):
+        with self._disk.incoming(self._file.fileno(), len(chunk)), translate_os_errors(self._name):
             self._file.write(chunk)
         self.received += len(chunk)
 

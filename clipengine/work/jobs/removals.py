@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from clipengine.errors import ClipEngineError
 from clipengine.ledger.removals import Removal
@@ -27,7 +28,8 @@ class Remover(Jobs[Sequence[Removal]]):
         self._store = store
 
     def claim(self) -> Sequence[Removal] | None:
-        return self._ledger.removals.claim(self._owner, limit=MAX_DELETE) or None
+        removals = self._ledger.removals
+        return self.disk.freeing(lambda: removals.claim(self._owner, limit=MAX_DELETE)) or None
 
     def is_due(self) -> bool:
         return bool(self._ledger.removals.due(limit=1))
@@ -43,7 +45,8 @@ class Remover(Jobs[Sequence[Removal]]):
         failed = self._store.delete_many([each.key for each in item])
         deleted = [each for each in item if each.key not in failed]
         again_ms = self.faults.scale_delay(_RECHECK_MS)
-        retry_until_written(lambda: self._ledger.removals.deleted(deleted, again_ms=again_ms), self.stopping)
+        settle = partial(self._ledger.removals.deleted, deleted, again_ms=again_ms)
+        retry_until_written(lambda: self.disk.freeing(settle), self.stopping)
         for message in {error.message for error in failed.values()}:
             log.warning("objects cannot be deleted yet: %s", message)
         if failed:
@@ -61,4 +64,5 @@ class Remover(Jobs[Sequence[Removal]]):
 
     def _release(self, removals: Sequence[Removal]) -> None:
         delay = self.faults.scale_delay(_RETRY_MS)
-        retry_until_written(lambda: self._ledger.removals.later(removals, delay_ms=delay), self.stopping)
+        release = partial(self._ledger.removals.later, removals, delay_ms=delay)
+        retry_until_written(lambda: self.disk.freeing(release), self.stopping)

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from clipengine.disk_space import UNLIMITED, DiskSpace
+from clipengine.errors import DiskFull
 from clipengine.recordings.recording import Recording
 from clipengine.stores.base import ObjectReader, StoredObject
 from clipengine.stores.folder_reader import FolderReader, etag_of
@@ -53,8 +55,9 @@ class LocalCopies:
     Faults of the disk are logged: an upload or a fetch goes on without its copy.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, disk: DiskSpace = UNLIMITED) -> None:
         self._folder = folder
+        self._disk = disk
         self._lock = threading.Lock()
         self._copies: set[_Copy] = set()
         self._enabled = False
@@ -137,13 +140,14 @@ class LocalCopies:
         try:
             if copy.file is None:
                 copy.file = copy.path.open("xb")
-            copy.file.write(chunk)
-        except OSError as error:
+            with self._disk.incoming(copy.file.fileno(), len(chunk)):
+                copy.file.write(chunk)
+        except (OSError, DiskFull) as error:
             self.delete(copy, error)
             return False
         return True
 
-    def delete(self, copy: _Copy, error: OSError | None = None) -> None:
+    def delete(self, copy: _Copy, error: OSError | DiskFull | None = None) -> None:
         """Delete a copy, because of the error."""
         if error is not None:
             log.warning("a local copy of a recording could not be kept: %s", error)

@@ -22,7 +22,8 @@ from pathlib import Path
 from clipengine.clips.plan.preview_pyramid import tile_moments
 from clipengine.clips.plan.proxy import proxy_segment
 from clipengine.clips.plan.read_jobs import FILMSTRIP, PROXY, WAVEFORM, ReadJob
-from clipengine.errors import Busy, DecoderKilled, DecoderNotStarted, Internal, Timeout
+from clipengine.disk_space import UNLIMITED, DiskSpace
+from clipengine.errors import Busy, DecoderKilled, DecoderNotStarted, DiskFull, Internal, Timeout
 from clipengine.ledger.recordings import Recordings
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.recording import Recording
@@ -127,15 +128,16 @@ class Previews:
         copies: LocalCopies,
         *,
         max_bytes: int,
+        disk: DiskSpace = UNLIMITED,
     ) -> None:
-        """Cache previews in `folder`, of at most `max_bytes`. `stop` closes `pool` as well."""
+        """Cache previews in `folder`, of at most `max_bytes`, as long as the `disk` has room. `stop` closes `pool` as well."""
         self.copies = copies
         self._recordings = recordings
         self._encoding = encoding
         self._store = store
         self._pool = pool
         self._children = KeptChildren(pool)
-        self._cache = _Cache(folder, max_bytes)
+        self._cache = _Cache(folder, max_bytes, disk)
         self._queue = PreviewQueue()
 
     def find(self, preview: Preview) -> bytes | None:
@@ -222,9 +224,10 @@ class Previews:
 class _Cache:
     """Cache folder of at most `max_bytes`, without the least recently used files. mtime is the time of the last use."""
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int, disk: DiskSpace) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
+        self._disk = disk
         self._lock = threading.Lock()
         self._size: int | None = None  # None until the files were counted
 
@@ -245,10 +248,11 @@ class _Cache:
         with self._lock:
             try:
                 self._folder.mkdir(mode=0o700, exist_ok=True)
-                temporary.write_bytes(made)
+                with temporary.open("wb") as file, self._disk.incoming(file.fileno(), len(made)):
+                    file.write(made)
                 temporary.replace(self._folder / name)
                 self._evict(len(made))
-            except OSError as error:
+            except (OSError, DiskFull) as error:
                 log.warning("a preview could not be cached: %s", error)
                 with contextlib.suppress(OSError):
                     temporary.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from clipengine.disk_space import UNLIMITED, DiskSpace
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Retention
 
@@ -22,8 +23,9 @@ _PAUSE_SECONDS = 0.01
 class Cleanup:
     """Runs one batch after the other until none is left. One thread at a time deletes."""
 
-    def __init__(self, ledger: Ledger, retention: Retention) -> None:
+    def __init__(self, ledger: Ledger, retention: Retention, disk: DiskSpace = UNLIMITED) -> None:
         self._ledger = ledger
+        self._disk = disk
         self._keep_clips_ms = retention.keep_clips_ms
         self._keep_recordings_ms = retention.keep_recordings_ms
         self._keep_events_ms = retention.keep_events_ms
@@ -111,7 +113,7 @@ class Cleanup:
 
     def _drain(self, delete_batch: Callable[[], int]) -> int:
         total = 0
-        while not self._stopped.is_set() and (deleted := delete_batch()):
+        while not self._stopped.is_set() and (deleted := self._disk.freeing(delete_batch)):
             total += deleted
             self._stopped.wait(_PAUSE_SECONDS)
         return total

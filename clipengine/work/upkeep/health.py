@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from clipengine.disk_space import DiskSpace
 from clipengine.errors import ClipEngineError
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.base import Store
-from clipengine.work.jobs.disk_reservation import DiskReservation
 from clipengine.work.queue import WorkQueue
 from clipengine.work.upkeep.sweep import Sweep
 
@@ -38,7 +38,7 @@ class Health:
         self,
         ledger: Ledger,
         store: Store,
-        disk: DiskReservation,
+        disk: DiskSpace,
         *,
         store_seconds: float,
         check_folder: Callable[[], None],

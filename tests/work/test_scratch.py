@@ -1,4 +1,4 @@
-"""Disk reservations of running clips, and the scratch folder."""
+"""The scratch folder."""
 
 from __future__ import annotations
 
@@ -6,37 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.errors import DiskLow
-from clipengine.work.jobs.disk_reservation import DiskReservation
 from clipengine.work.jobs.scratch import Scratch
-
-
-def test_reservation_counts_against_later_ones_until_it_is_released(tmp_path: Path) -> None:
-    disk = DiskReservation(tmp_path, 0)
-    half = disk.free() * 6 // 10
-    assert disk.reserve("clip_1", half)
-    assert not disk.reserve("clip_2", half)
-    disk.release("clip_1")
-    assert disk.reserve("clip_2", half)
-
-
-def test_second_reservation_of_a_clip_replaces_the_first(tmp_path: Path) -> None:
-    disk = DiskReservation(tmp_path, 0)
-    half = disk.free() * 6 // 10
-    assert disk.reserve("clip_1", half)
-    assert disk.reserve("clip_1", half)
-
-
-def test_floor_is_never_reserved(tmp_path: Path) -> None:
-    disk = DiskReservation(tmp_path, 1 << 60)
-    assert disk.is_low()
-    assert not disk.reserve("clip_1", 1)
-    with pytest.raises(DiskLow, match="min_free_bytes"):
-        disk.check()
-
-
-def test_missing_folder_counts_as_a_full_disk(tmp_path: Path) -> None:
-    assert DiskReservation(tmp_path / "missing", 0).is_low()
 
 
 @pytest.fixture
