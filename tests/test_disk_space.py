@@ -61,9 +61,12 @@ def write_until_full(writing: Writing, path: Path) -> None:
         with writing(file.fileno(), len(CHUNK)):
             file.write(CHUNK)
 
-    with path.open("wb", buffering=0) as file, pytest.raises(DiskFull, match="min_free_bytes"):
+    def write_all() -> None:
         while True:
             write()
+
+    with path.open("wb", buffering=0) as file, pytest.raises(DiskFull, match="min_free_bytes"):
+        write_all()
 
 
 def test_bytes_that_arrive_leave_the_floor_free_and_new_work_is_refused_then(folder: Path) -> None:

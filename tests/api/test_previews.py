@@ -15,6 +15,7 @@ import av
 import httpx
 import pytest
 
+from clipengine.disk_space import DiskSpace
 from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.probe import probe
 from clipengine.recordings.recording import Recording
@@ -285,6 +286,12 @@ def test_least_recently_used_previews_are_evicted(tmp_path: Path) -> None:
     ]
     cache.write("huge", b"x" * 101)
     assert cache.read("huge") is None
+
+
+def test_previews_leave_free_what_is_kept_free_on_their_disk(tmp_path: Path) -> None:
+    cache = _Cache(tmp_path / "previews", 100, DiskSpace(tmp_path, 1 << 60))
+    cache.write("new", b"x" * 10)
+    assert list((tmp_path / "previews").iterdir()) == []
 
 
 def test_profiles_are_listed(server: ApiServer) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from clipengine.clips.edit import PlannedPart
-from clipengine.errors import ClipEngineError, RecordingTruncated, Timeout, UnsupportedMedia
+from clipengine.errors import ClipEngineError, DiskFull, RecordingTruncated, Timeout, UnsupportedMedia
 from clipengine.media.input.containers.cached_reader import MediaReader
 from clipengine.settings import Sandbox, Settings
 from clipengine.stores.base import StoredObject
@@ -60,6 +60,20 @@ def _cut(sample: Path, profile: str = "h264", seconds: int = 12, **limits: Any) 
         poster=False,
     )
     return replace(job, **limits)
+
+
+# ---- disk
+
+
+def test_clip_leaves_free_what_is_kept_free_on_its_disk(sample: Path) -> None:
+    whole = _cut(sample, seconds=2)
+    with tempfile.TemporaryFile() as output:
+        made = do_job(replace(whole, message={**whole.message, "kept_free": 1}), sample, output=output.fileno())["cut"]
+        assert made["frames"] == 2 * FRAMES_PER_SECOND
+    with tempfile.TemporaryFile() as output:
+        with pytest.raises(DiskFull, match=r"limits\.min_free_bytes"):
+            do_job(replace(whole, message={**whole.message, "kept_free": 1 << 60}), sample, output=output.fileno())
+        assert os.fstat(output.fileno()).st_size == 0
 
 
 # ---- memory

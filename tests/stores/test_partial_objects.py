@@ -5,17 +5,20 @@ from __future__ import annotations
 import io
 import random
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from clipengine.errors import ObjectMissing, StorageUnavailable
+from clipengine.disk_space import DiskSpace
+from clipengine.errors import DiskFull, ObjectMissing, StorageUnavailable
 from clipengine.recordings.partial_object import PartialObject
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
 from clipengine.stores.s3 import S3Store
 from tests.stores.conftest import MakeS3
 from tests.stores.test_conformance import keys, read
+from tests.support.full_disk import disk, grow
 from tests.support.s3 import S3Server
 
 MEBIBYTE = 1 << 20
@@ -130,3 +133,29 @@ def test_file_has_one_writer(tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable, match="another process"):
         extended(store, begun(40 * MEBIBYTE), b"x")
     assert sum(1 for _ in writing) == 2
+
+
+def test_folder_keeps_what_was_appended_before_the_disk_was_low(tmp_path: Path) -> None:
+    folder, size = tmp_path / "disk", 30 * MEBIBYTE
+    data, reached = random.Random(5).randbytes(size), [begun(size)]
+    with disk(folder, 24):
+        store = FolderStore(folder, disk=DiskSpace(folder, 4_000_000))
+
+        def extend() -> None:
+            for each in store.extend(reached[-1], io.BytesIO(data[reached[-1].offset :])):
+                reached.append(each)
+
+        with pytest.raises(DiskFull, match=r"limits\.min_free_bytes"):
+            extend()
+        assert reached[1].offset == 16 * MEBIBYTE
+        assert 16 * MEBIBYTE < reached[-1].offset < 20 * MEBIBYTE
+        with pytest.raises(DiskFull):
+            store.put_stream("other", io.BytesIO(data), content_type="a/b", limit=size)
+        # A clip that was accepted may use half of what is kept free.
+        clip = data[:MEBIBYTE]
+        store.put("clip", io.BytesIO(clip), size=len(clip), content_type="a/b", sha256=sha256(clip).hexdigest())
+        assert leftovers(store) == ["upl_1"]
+        grow(folder, 48)
+        extend()
+        store.finish(reached[-1])
+        assert read(store, KEY) == data

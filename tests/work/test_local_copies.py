@@ -11,6 +11,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 import pytest
 
+from clipengine.disk_space import DiskSpace
 from clipengine.recordings.recording import Recording
 from clipengine.stores.base import StoredObject
 from clipengine.work.previews import copies as module
@@ -71,6 +72,16 @@ def test_failed_upload_leaves_no_copy(bench: Bench) -> None:
     with pytest.raises(ConnectionError):
         bench.upload(fails=True)
     assert bench.files == 0
+
+
+def test_copy_leaves_free_what_is_kept_free_on_its_disk(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    folder = bench.folder.with_name("limited")
+    copies = LocalCopies(folder, disk=DiskSpace(folder.parent, 1 << 60))
+    copies.enable()
+    limited = bench._replace(copies=copies, folder=folder)
+    assert limited.upload() == BODY
+    assert (limited.found(), limited.files) == (None, 0)
+    assert "limits.min_free_bytes" in caplog.text
 
 
 def test_copy_of_another_size_is_not_kept(bench: Bench) -> None:

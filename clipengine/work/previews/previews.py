@@ -130,7 +130,10 @@ class Previews:
         max_bytes: int,
         disk: DiskSpace = UNLIMITED,
     ) -> None:
-        """Cache previews in `folder`, of at most `max_bytes`, as long as the `disk` has room. `stop` closes `pool` as well."""
+        """Cache previews in `folder`, of at most `max_bytes`, as long as the `disk` has room.
+
+        `stop` closes `pool` as well.
+        """
         self.copies = copies
         self._recordings = recordings
         self._encoding = encoding
@@ -224,7 +227,7 @@ class Previews:
 class _Cache:
     """Cache folder of at most `max_bytes`, without the least recently used files. mtime is the time of the last use."""
 
-    def __init__(self, folder: Path, max_bytes: int, disk: DiskSpace) -> None:
+    def __init__(self, folder: Path, max_bytes: int, disk: DiskSpace = UNLIMITED) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
         self._disk = disk
