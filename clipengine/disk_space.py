@@ -147,7 +147,12 @@ class DiskSpace:
 
     def _is_full(self, error: ClipEngineError) -> bool:
         """Return True if an error is one of a full disk: SQLite may also say that it cannot extend its files."""
-        return isinstance(error, DiskFull) or (isinstance(error, StorageUnavailable) and self.free() < RESERVE_BYTES)
+        if not isinstance(error, StorageUnavailable):
+            return isinstance(error, DiskFull)
+        try:
+            return self.free() < RESERVE_BYTES
+        except FileNotFoundError:  # the data folder was moved
+            return False
 
 
 def _shortage(free: int, kept: int) -> str:

@@ -46,7 +46,7 @@ class Health:
         queues: Sequence[WorkQueue],
         sweep: Sweep,
     ) -> None:
-        self._reservation = disk
+        self._space = disk
         self._check_folder = check_folder
         self._floor = floor
         self._queues = queues
@@ -78,8 +78,8 @@ class Health:
             self._check_folder()
         except ClipEngineError as error:
             return Check("disk", False, f"{error.message}. {error.hint}")
-        free, floor = (size / 1_000_000_000 for size in (self._reservation.free(), self._floor))
-        return Check("disk", free >= floor, f"{free:.1f} GB free, {floor:.1f} GB are kept free")
+        free, floor = (size / 1_000_000_000 for size in (self._space.free(), self._floor))
+        return Check("disk", not self._space.is_low(), f"{free:.1f} GB free, {floor:.1f} GB are kept free")
 
 
 class _Cached:
