@@ -167,6 +167,7 @@ class Engine:
             self._workers,
             self.upload_receiver,
             owner=self.instance_id,
+            disk=disk,
         )
         metrics.show(self.health, slots=settings.encoding.workers, busy=lambda: len(self._workers["clips"].in_flight()))
         self._cleanup = Cleanup(ledger, settings.retention, disk)
@@ -250,7 +251,7 @@ class Engine:
         self._started = True
         self._steady_at = time.monotonic() + _STEADY_SECONDS
         self.disk.restore()
-        self._heartbeat.start()
+        self.disk.freeing(self._heartbeat.start)  # the end of what an engine left on a full disk begins here
         if leads:
             self.ledger.endpoints.sync_settings(self._own_endpoints)
             self._sync_rules()
@@ -416,7 +417,7 @@ class Engine:
             self._queues["chores"].put("clean")
         if self._cleanup.is_speech_unread():
             self._queues["chores"].put("speech")
-        self.disk.freeing(self._maintenance.run)
+        self._maintenance.run()
 
     def _replace_messages(self) -> None:
         """Send messages to each queue that is empty although jobs are due. Retries become due without a message."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +170,7 @@ def use_up_the_log(data: Path, http: httpx.Client) -> None:
 
 def fill_again(data: Path) -> None:
     """Fill the space that a deletion has freed."""
-    with (data / "ballast").open("ab", buffering=0) as file:
+    with (data / "ballast").open("ab", buffering=0) as file, suppress(OSError):
         file.write(bytes(left(data)))
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from clipengine.disk_space import DiskSpace
 from clipengine.errors import StorageError
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.base import Store
@@ -37,6 +38,7 @@ class Maintenance:
         upload_receiver: UploadReceiver,
         *,
         owner: str,
+        disk: DiskSpace,
     ) -> None:
         self._ledger = ledger
         self._store = store
@@ -46,6 +48,7 @@ class Maintenance:
         self._workers = workers
         self._upload_receiver = upload_receiver
         self._owner = owner
+        self._disk = disk
         self.has_commits = False  # since the latest advance of the commit watermark
         self._watermark_at = self._due_check_at = 0.0
 
@@ -82,7 +85,10 @@ class Maintenance:
             log.info("%d unfinished uploads were aborted", aborted)
 
     def release_orphans(self) -> int:
-        """Release the jobs of dead engines and dead threads, and return how many there were."""
+        """Release the jobs of dead engines and dead threads, also on a full disk, and return how many there were."""
+        return self._disk.freeing(self._release_orphans)
+
+    def _release_orphans(self) -> int:
         ledger, owner, living, died = self._ledger, self._owner, self._ledger.engines.living, self._ledger.engines.died
         released = ledger.clips.requeue_orphans(owner, in_flight=self._clips_in_flight, living=living, died=died)
         fetches, probes, live, transcriptions, batches, removals, deliveries = (
