@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clipengine.work.jobs.disk_reservation import DiskReservation
 
 from clipengine import parts
 from clipengine.clips.plan.read_jobs import FRAME, PROXY
+from clipengine.disk_space import DiskSpace
 from clipengine.documents import read_here
 from clipengine.errors import StartupError
 from clipengine.ledger.ledger import Ledger
@@ -37,7 +37,7 @@ _JOBS: dict[str, Build] = {
         settings,
         jobs,
         store,
-        parts.build_previews(settings, store, jobs.ledger.recordings, pool).copies,
+        parts.build_previews(settings, store, jobs.ledger.recordings, pool, disk=jobs.disk).copies,
         check_disk=lambda: None,
     ),
     "courier": lambda settings, jobs, store, pool: parts.build_courier(settings, jobs, on_attempt=lambda outcome: None),
@@ -108,7 +108,7 @@ def test_watch_registers_the_objects_of_its_prefixes(settings: Settings, ledger:
 
 
 def test_health_checks_the_store_and_the_disk(settings: Settings, ledger: Ledger, store: Store) -> None:
-    disk, sweep = DiskReservation(settings.data.folder, 0), Sweep(lambda: None, lambda: None)
+    disk, sweep = DiskSpace(settings.data.folder, 0), Sweep(lambda: None, lambda: None)
     health = parts.build_health(settings, ledger, store, disk, check_folder=lambda: None, queues=[], sweep=sweep)
     ended = {each.name: each.ok for each in health.checks()}
     assert ended == {"database": True, "schema": True, "workers": False, "store": True, "disk": True, "jobs": True}
