@@ -251,7 +251,7 @@ class Engine:
         self._started = True
         self._steady_at = time.monotonic() + _STEADY_SECONDS
         self.disk.restore()
-        self.disk.freeing(self._heartbeat.start)  # the end of what an engine left on a full disk begins here
+        self.disk.freeing(self._heartbeat.start)  # the disk may be full
         if leads:
             self.ledger.endpoints.sync_settings(self._own_endpoints)
             self._sync_rules()
