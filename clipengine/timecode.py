@@ -1,4 +1,4 @@
-"""Conversion of media times and timestamps.
+"""Conversion of media times, and the wall clock.
 
 Media times are `Fraction`s of seconds inside the engine, so that frame rates such as 29.97 and millisecond time bases
 compare exactly. A float is converted by its shortest decimal form: `10.01` becomes 1001/100, not its binary value.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
@@ -78,17 +77,3 @@ def now_ms() -> int:
 def age_seconds(since: int | None) -> float:
     """Return the seconds since a time in milliseconds since 1970, or 0 for None or the future."""
     return 0.0 if since is None else max(0.0, (now_ms() - since) / 1000)
-
-
-def rfc3339(millis: int) -> str:
-    """Format milliseconds since 1970 as RFC 3339 in UTC with three decimals and `Z`."""
-    stamp = datetime.fromtimestamp(millis // 1000, UTC).isoformat()[:19]
-    return f"{stamp}.{millis % 1000:03d}Z"
-
-
-def parse_rfc3339(text: str) -> int:
-    """Parse an RFC 3339 time into milliseconds since 1970. Raises ValueError, also if it has no UTC offset."""
-    moment = datetime.fromisoformat(text.replace("z", "Z"))
-    if moment.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone; use UTC, such as 2025-04-05T11:00:00.000Z")
-    return round(moment.timestamp() * 1000)

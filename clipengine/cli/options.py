@@ -18,9 +18,10 @@ from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.snap import MAX_WITHIN_SECONDS, Snap, SnapTarget
 from clipengine.clips.options.without import MAX_REMOVED, KeptRange, Removable, Without
 from clipengine.clips.request import GapMode
+from clipengine.moments import OutsideBounds, parse_moment
 from clipengine.settings import Settings, port_number
 from clipengine.settings_sources import load
-from clipengine.timecode import parse_rfc3339, parse_time
+from clipengine.timecode import parse_time
 
 if TYPE_CHECKING:
     from clipengine.client import Client
@@ -63,8 +64,10 @@ def place_value(text: str) -> Fraction | Moment:
     if not re.match(r"\d{4}-", text):
         return time_value(text)
     try:
-        return Moment(parse_rfc3339(text))
-    except (ValueError, OverflowError):
+        return Moment(parse_moment(text))
+    except OutsideBounds as error:
+        raise click.BadParameter(f"{text!r} {error}") from None
+    except ValueError:
         message = f"{text!r} is not a time of day with its UTC offset, such as 2025-04-05T11:00:00+02:00"
         raise click.BadParameter(message) from None
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, Self, TypeVar
 
 from clipengine.client.errors import JobFailed
+from clipengine.moments import microseconds_of
 from clipengine.objects.audit import AuditEntryObject as AuditEntry
 from clipengine.objects.base import ApiObject, Object
 from clipengine.objects.batch import BatchObject as Batch
@@ -93,6 +94,7 @@ def format_time(time: str | datetime | None) -> str | None:
         return time
     if time.tzinfo is None:
         raise ValueError("the datetime has no time zone: use datetime.now(UTC) instead of datetime.now()")
+    microseconds_of(time)  # raises ValueError before 1970 and after 2199
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

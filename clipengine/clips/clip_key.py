@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import string
-from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
 from clipengine.clips.request import ClipRequest
+from clipengine.moments import utc
 from clipengine.recordings.names import slug
 from clipengine.recordings.recording import Recording
 
@@ -45,7 +45,7 @@ def clip_key(
         folder="" if folder in (".", "/") else folder,
         label=slug(request.label),
         clip_id=clip_id,
-        date=datetime.fromtimestamp(created_at / 1000, UTC).date().isoformat(),
+        date=utc(created_at).date().isoformat(),
         name=slug(recording.name or path.stem),
         start=f"{request.start_seconds:.3f}",
         recording_id=recording.recording_id,

@@ -22,9 +22,10 @@ from Crypto.Signature import eddsa
 import clipengine
 from clipengine.clips.clip import Clip, ClipResult, ResultPart
 from clipengine.errors import InvalidRequest, VerificationFailed
+from clipengine.moments import rfc3339
 from clipengine.recordings.pieces import ObjectRange
 from clipengine.recordings.recording import Recording
-from clipengine.timecode import now_ms, rfc3339
+from clipengine.timecode import now_ms
 
 MAX_MANIFEST_BYTES = 8 << 20
 MAX_PIECES = 5000  # of a recording; more than a clip of one range can use

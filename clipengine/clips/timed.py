@@ -15,10 +15,10 @@ from clipengine.clips.cut_range import END_TOLERANCE_SECONDS
 from clipengine.clips.edit import Part
 from clipengine.clips.request import ClipRequest, TimeRange
 from clipengine.errors import ClockUnknown, InvalidTimeRange, located, located_below
+from clipengine.moments import rfc3339
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.recording import Recording
 from clipengine.recordings.timeline.clock import Clock
-from clipengine.timecode import rfc3339
 
 _HINT = "Give start_time < end_time within the recording, each with its UTC offset."
 _ROUNDING_SECONDS = 0.001  # times of the API have milliseconds

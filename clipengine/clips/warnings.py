@@ -17,8 +17,8 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import MAX_CHANNELS, kept_tracks
 from clipengine.clips.plan.segments import RefusedStretch
 from clipengine.clips.texts.subtitles import TEXT_CODECS
+from clipengine.moments import rfc3339
 from clipengine.recordings.facts import PIECES, AudioFacts, SourceFacts, StreamFacts, VideoFacts
-from clipengine.timecode import rfc3339
 
 WarningCode = Literal[
     "stream_dropped",

@@ -16,11 +16,9 @@ from urllib.parse import quote
 from pydantic import Field
 
 from clipengine.errors import InvalidSignature
-from clipengine.ingest.event import Arrival, Body, Download, Ignored, Place, Reading, Request, validated
+from clipengine.ingest.event import Arrival, Body, Download, Ignored, Place, Reading, Request, stated_start, validated
 from clipengine.ingest.signatures import check_age, header, same
-from clipengine.timecode import rfc3339
 
-_MAX_SECONDS = 10**11
 # Daily sends this, unsigned, when a webhook is created, and requires a 200. It does nothing.
 _PROBE = {"test": "test"}
 
@@ -32,7 +30,7 @@ class _Recording(Body):
     recording_id: Annotated[str, Field(min_length=1, max_length=200)]
     room_name: _Text = ""
     s3_key: _Text = ""
-    start_ts: Annotated[int, Field(ge=0, le=_MAX_SECONDS)] = 0
+    start_ts: int = 0
     status: _Text = "finished"
 
 
@@ -75,8 +73,7 @@ class DailyEvents:
         if found.status != "finished":
             return Reading((Ignored(found.recording_id, "failed"),))
         about = {"source": "daily", "daily_recording_id": found.recording_id}
-        if found.start_ts:
-            about["started_at"] = rfc3339(found.start_ts * 1000)
+        about |= stated_start("Daily", found.start_ts * 1000)
         name = found.room_name or None
         if self._api_key:
             return Reading((self._download(found.recording_id, name, about),))

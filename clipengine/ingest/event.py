@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from clipengine.errors import InvalidRequest
+from clipengine.moments import OutsideBounds, check_moment, note_left_out, parse_moment, rfc3339
 from clipengine.recordings.markers import Marker
 
 # Why an announced object is not registered. `other_bucket` includes objects outside of the store's prefix.
 Reason = Literal["other_bucket", "own_object", "not_media", "missing", "failed", "other_event", "piece", "not_ended"]
+
+OUTSIDE = "outside_bounds"  # type of the error for a time outside of the bounds
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -107,6 +111,35 @@ def without_nul(value: Any) -> Any:
     if isinstance(value, dict):
         return {without_nul(key): without_nul(each) for key, each in value.items()}
     return value
+
+
+def _moment(value: object) -> int:
+    """Parse a time. Only text is accepted: the unit of a bare number would be ambiguous."""
+    try:
+        if isinstance(value, str):
+            return parse_moment(value)
+    except OutsideBounds as error:
+        raise PydanticCustomError(OUTSIDE, "{reason}", {"reason": str(error)}) from None
+    except ValueError:
+        pass
+    raise PydanticCustomError("moment", "must be a time such as 2025-04-05T11:00:00.000Z")
+
+
+Moment = Annotated[int, BeforeValidator(_moment)]  # in ms since 1970
+
+
+def stated_start(service: str, stated: str | int | None) -> dict[str, str]:
+    """Return the metadata with the start of a recording, text or ms since 1970, that a service states.
+
+    One that is invalid is left out: services send a rejected event again and again.
+    """
+    if not stated:
+        return {}
+    try:
+        return {"started_at": rfc3339(parse_moment(stated) if isinstance(stated, str) else check_moment(stated))}
+    except ValueError as error:
+        note_left_out(f"events of {service}", "the start of a recording", error)
+        return {}
 
 
 class Body(BaseModel):

@@ -8,18 +8,17 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from clipengine.clips.metadata import MAX_METADATA
 from clipengine.errors import InvalidRequest, InvalidSignature
-from clipengine.ingest.event import Arrival, Body, Download, Reading, Request, validated
+from clipengine.ingest.event import Arrival, Body, Download, Moment, Reading, Request, validated
 from clipengine.ingest.markers import MarkerBody
 from clipengine.ingest.signatures import is_sent
+from clipengine.moments import rfc3339
 from clipengine.outbound.download import MAX_URL_CHARACTERS
 from clipengine.recordings.markers import MAX_ADDED
-from clipengine.recordings.timeline.clock import MAX_START
-from clipengine.timecode import rfc3339
 
 _Metadata = dict[Annotated[str, Field(min_length=1, max_length=100)], Annotated[str, Field(max_length=2000)]]
 
@@ -30,7 +29,7 @@ class _Event(Body):
     key: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     url: Annotated[str, Field(min_length=1, max_length=MAX_URL_CHARACTERS)] | None = None
     name: Annotated[str, Field(max_length=200)] | None = None
-    started_at: AwareDatetime | None = None
+    started_at: Moment | None = None
     markers: Annotated[tuple[MarkerBody, ...], Field(max_length=MAX_ADDED)] = ()
     metadata: _Metadata = Field(default={}, max_length=MAX_METADATA - 1)  # and `started_at`
 
@@ -58,11 +57,9 @@ class GenericEvents:
         event = validated(_Event, request.value)
         if (event.key is None) == (event.url is None):
             raise InvalidRequest("The body must have either key or url")
-        about, start = {**event.metadata}, None
+        about, start = {**event.metadata}, event.started_at
         if event.started_at is not None:
-            moment = round(event.started_at.timestamp() * 1000)
-            about["started_at"] = rfc3339(moment)
-            start = moment if 0 <= moment < MAX_START else None
+            about["started_at"] = rfc3339(event.started_at)
         markers = [each.marker for each in event.markers]
         if event.key is not None:
             arrival = Arrival((event.key,), event.name, about, any_suffix=True, markers=markers, given_start=start)

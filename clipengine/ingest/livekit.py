@@ -17,12 +17,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from clipengine.errors import InvalidSignature
-from clipengine.ingest.event import Arrival, CamelBody, Ignored, Place, Reading, Request, validated
+from clipengine.ingest.event import Arrival, CamelBody, Ignored, Place, Reading, Request, stated_start, validated
 from clipengine.ingest.signatures import WINDOW_SECONDS, header, same
-from clipengine.timecode import rfc3339
 
 _WITH_FILES = ("EGRESS_COMPLETE", "EGRESS_LIMIT_REACHED")
-_MAX_NANOSECONDS = 10**19
 
 _Text = Annotated[str, Field(max_length=4096)]
 _Id = Annotated[str, Field(max_length=200)]
@@ -31,13 +29,13 @@ _Id = Annotated[str, Field(max_length=200)]
 class _File(CamelBody):
     filename: _Text = ""
     location: _Text = ""
-    started_at: Annotated[int, Field(ge=0, le=_MAX_NANOSECONDS)] = 0  # nanoseconds, as a string of digits
+    started_at: int = 0  # nanoseconds, as a string of digits
 
 
 class _Segments(CamelBody):
     playlist_name: _Text = ""
     playlist_location: _Text = ""
-    started_at: Annotated[int, Field(ge=0, le=_MAX_NANOSECONDS)] = 0
+    started_at: int = 0
 
     @property
     def filename(self) -> str:
@@ -107,7 +105,7 @@ class LiveKitEvents:
             if not key:
                 yield Ignored(file.filename, "other_bucket")
                 continue
-            started = {"started_at": rfc3339(file.started_at // 1_000_000)} if file.started_at else {}
+            started = stated_start("LiveKit", file.started_at // 1_000_000)
             yield Arrival((key,), egress.room_name or None, {**about, **started}, any_suffix=True, has_ended=True)
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NamedTuple, NoReturn
 
-from pydantic import AwareDatetime, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from clipengine.clips.texts.cues import clean_line
 from clipengine.errors import InvalidRequest
-from clipengine.ingest.event import Body, without_nul
+from clipengine.ingest.event import OUTSIDE, Body, Moment, without_nul
 from clipengine.json_budget import JsonLimits
 from clipengine.recordings.markers import MAX_LABEL_CHARACTERS, MAX_MARKERS, MAX_SECONDS, Marker
 
@@ -27,7 +27,7 @@ class MarkerBody(Body):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     at_seconds: Annotated[float, Field(ge=0, le=MAX_SECONDS)] | None = None
-    time: AwareDatetime | None = None
+    time: Moment | None = None
     seconds: Annotated[float, Field(ge=0, le=MAX_SECONDS)] = 0.0
     label: Annotated[str, Field(max_length=MAX_LABEL_CHARACTERS)] = ""
 
@@ -39,17 +39,23 @@ class MarkerBody(Body):
 
     @property
     def marker(self) -> Marker:
-        time = None if self.time is None else round(self.time.timestamp() * 1000)
-        return Marker(self.at_seconds, time, self.seconds, " ".join(clean_line(self.label).split()))
+        return Marker(self.at_seconds, self.time, self.seconds, " ".join(clean_line(self.label).split()))
 
 
 class _File(Body):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    markers: Annotated[tuple[MarkerBody, ...], Field(max_length=MAX_MARKERS)]
+    markers: Annotated[tuple[Any, ...], Field(max_length=MAX_MARKERS)]
 
 
-def markers_of_file(data: bytes) -> list[Marker]:
+class MarkerFile(NamedTuple):
+    """Markers of a file, and why others are left out: their times are before 1970 or after 2199."""
+
+    markers: list[Marker]
+    left_out: list[str]
+
+
+def markers_of_file(data: bytes) -> MarkerFile:
     """Return the markers of a file. Raises InvalidRequest if it is invalid or exceeds a limit."""
     if len(data) > MAX_FILE_BYTES:
         raise _refusal(f"it has more than {MAX_FILE_BYTES} bytes")
@@ -58,12 +64,26 @@ def markers_of_file(data: bytes) -> list[Marker]:
         _LIMITS.check(text)
         file = _File.model_validate(without_nul(json.loads(text, parse_constant=_refuse)))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = "".join(f"/{part}" for part in first["loc"])[:200]
-        raise _refusal(f"it is not a list of markers: {place or 'the file'}: {first['msg']}") from None
+        raise _refusal(f"it is not a list of markers: {_fault(error)}") from None
     except ValueError:  # also of bytes that are not UTF-8, and numbers with too many digits
         raise _refusal("it is not JSON in UTF-8") from None
-    return [each.marker for each in file.markers]
+    found = MarkerFile([], [])
+    for number, each in enumerate(file.markers):
+        try:
+            found.markers.append(MarkerBody.model_validate(each).marker)
+        except ValidationError as error:
+            fault = _fault(error, "markers", number)
+            if {each["type"] for each in error.errors()} != {OUTSIDE}:
+                raise _refusal(f"it is not a list of markers: {fault}") from None
+            found.left_out.append(fault)
+    return found
+
+
+def _fault(error: ValidationError, *place: str | int) -> str:
+    """Return the place and the message of the first fault."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = "".join(f"/{part}" for part in (*place, *first["loc"]))[:200]
+    return f"{where or 'the file'}: {first['msg']}"
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from clipengine.errors import InvalidSignature
-from clipengine.ingest.event import Body, Download, Ignored, Reading, Request, validated
+from clipengine.ingest.event import Body, Download, Ignored, Reading, Request, stated_start, validated
 from clipengine.ingest.signatures import check_age, header, hex_digest, same
-from clipengine.timecode import rfc3339
 
 _VIDEO, _AUDIO = "MP4", "M4A"
 
@@ -29,7 +28,7 @@ class _File(Body):
     file_type: _Id = ""
     status: _Id = "completed"
     recording_type: _Id = ""
-    recording_start: AwareDatetime | None = None
+    recording_start: _Id | None = None
     download_url: _Url = ""
 
 
@@ -101,8 +100,7 @@ def _found(meeting: _Meeting, token: str | None) -> Iterator[Download | Ignored]
             yield Ignored(file.id or file.file_type, "failed" if file.status != "completed" else "not_media")
             continue
         about = {"source": "zoom", "zoom_meeting_id": str(meeting.id), "zoom_recording_type": file.recording_type}
-        if file.recording_start is not None:
-            about["started_at"] = rfc3339(round(file.recording_start.timestamp() * 1000))
+        about |= stated_start("Zoom", file.recording_start)
         yield Download(
             url=file.download_url,
             source_id=f"zoom {file.id}",

@@ -21,6 +21,7 @@ from clipengine.ledger.database.database import Database, Row, Statement, compac
 from clipengine.ledger.database.schema import DeliveryRow, EventRow
 from clipengine.ledger.endpoints import Endpoint, Endpoints
 from clipengine.ledger.storage_use import Amount
+from clipengine.moments import rfc3339
 from clipengine.objects.base import shown_time
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.marker import MarkerObject, MarkersObject
@@ -32,7 +33,7 @@ from clipengine.objects.webhook import WebhookObject
 from clipengine.recordings.markers import Marker
 from clipengine.recordings.recording import Recording, RecordingState
 from clipengine.rules.rule import Rule
-from clipengine.timecode import now_ms, rfc3339
+from clipengine.timecode import now_ms
 
 _INSERT = insert_statement(EventRow, without=("seq",))
 _LAST_SEQ = Statement(EventRow.select(peewee.fn.MAX(EventRow.seq).alias("seq")))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal
 
-from clipengine.objects.base import ApiObject, Time, shown_time
+from clipengine.objects.base import ApiObject, Time
 
 # Each route that changes, downloads or discloses something declares one of these.
 AuditAction = Literal[
@@ -94,7 +94,3 @@ class AuditEntryObject(ApiObject):
     """`X-Request-Id` of the request, which log lines have as well."""
     batch: int | None = None
     """Number of the batch that seals the entry. Null until it is sealed, within two minutes."""
-
-    @classmethod
-    def of(cls, entry: Any, /, **given: Any) -> Self:
-        return super().of(entry, at=shown_time(entry.at), **given)

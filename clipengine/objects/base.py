@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, PlainValidator, with_config
 
-from clipengine.timecode import rfc3339
+from clipengine.moments import Notices, is_moment, rfc3339
 
 Object = dict[str, Any]  # JSON
 _JSON = frozenset((str, int, float, bool, dict, type(None)))
@@ -30,9 +30,23 @@ def described_as(kind: Any) -> Any:
     return PlainValidator(lambda value: value, json_schema_input_type=kind)
 
 
+_shown_otherwise = Notices("rows with a time before 1970 or after 2199")
+
+
 def shown_time(millis: int | None) -> str | None:
     """Return a time in ms since 1970 as the API shows it."""
     return None if millis is None else rfc3339(millis)
+
+
+def _shown_time(millis: int | None, row: Any, kind: type[ApiObject], name: str) -> str | None:
+    """Return a stored time as the API shows it, and log once for each row that it is another one."""
+    if millis is None:
+        return None
+    if not is_moment(millis):
+        ident = next((getattr(row, each, None) for each in _names(kind) if each.endswith("_id")), None)
+        message = "%s of %s is before 1970 or after 2199 and is shown as %s: `clipengine doctor` counts such rows"
+        _shown_otherwise.note(ident, message, name, ident, rfc3339(millis))
+    return rfc3339(millis)
 
 
 def _require_all(schema: dict[str, Any]) -> None:
@@ -58,7 +72,8 @@ class ApiObject:
         """
         for name, is_time in _shape(cls):
             if name not in given:
-                given[name] = shown_time(getattr(value, name)) if is_time else getattr(value, name)
+                found = getattr(value, name)
+                given[name] = _shown_time(found, value, cls, name) if is_time else found
         made = object.__new__(cls)
         vars(made).update(given)  # has all fields; a frozen dataclass takes five times as long to be created
         return made
@@ -93,8 +108,9 @@ def _fields(kind: Any) -> tuple[str, ...]:
 
 
 def _fields_and_times(kind: Any) -> tuple[tuple[str, bool], ...]:
-    """Return the fields, and whether they are times."""
-    return tuple((name, name.endswith(("_at", "_time"))) for name in _names(kind))
+    """Return the fields, and whether their annotations are `Time` or `MaybeTime`."""
+    types = {each.name: each.type for each in fields(kind)}
+    return tuple((name, types[name] in ("Time", "MaybeTime")) for name in _names(kind))
 
 
 _names: Callable[[Any], tuple[str, ...]] = cache(_fields)

@@ -152,7 +152,6 @@ class ClipObject(JobObject):
             snap=clip.snap and clip.snap.model_dump(),
             subtitles=clip.subtitles_object(),
             queue=queue and _place(queue),
-            wait_until=shown_time(clip.wait_until),
             without=[*clip.without.kinds],
             **given,
         )

@@ -197,7 +197,6 @@ class RecordingObject(JobObject):
             media=recording.facts and _media(recording.facts),
             gaps=(recording.gaps or [])[:MAX_SHOWN_GAPS],
             gaps_count=len(recording.gaps or []),
-            silent_since=None if recording.silent_since is None else shown_time(recording.silent_since),
             warnings=recording.warnings or [],
             started_at=None if clock is None else shown_time(clock.time_at(0)),
             clock=clock and ClockObject(source=clock.source, accuracy_seconds=clock.accuracy_seconds),

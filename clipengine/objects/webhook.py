@@ -33,10 +33,6 @@ class WebhookObject(ApiObject):
     failing_since: MaybeTime = None
     format: MessageFormat = "json"
 
-    @classmethod
-    def of(cls, endpoint: Any, /, **given: Any) -> Self:
-        return super().of(endpoint, failing_since=shown_time(endpoint.failing_since), **given)
-
 
 @dataclass(frozen=True)
 class NewWebhookObject(WebhookObject):

@@ -8,12 +8,13 @@ Container time = `origin` + recording time.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from fractions import Fraction
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from clipengine.moments import FIRST_DAY, parse_utc, utc_of
 from clipengine.timecode import MAX_DIGITS, bounded
 
 PIECES = "pieces"  # the container of a recording of many files
@@ -41,9 +42,21 @@ Name = Annotated[str, Field(max_length=MAX_NAME)]
 Language = Annotated[str, Field(max_length=MAX_LANGUAGE)]
 Warning = Annotated[str, Field(max_length=500)]
 Roles = Annotated[int, Field(ge=0, lt=2**31)]  # FFmpeg's flags of a track's disposition, such as commentary
-# Of the recording's start. Writers without a clock store 0, which is 1904 in QuickTime.
-CreationTime = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 2, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
 
+
+def creation_time_of(value: datetime | str | None) -> datetime | None:
+    """Return when a recording began by its file, or None if that is missing, invalid or from a clock that was not set.
+
+    Such clocks begin at 0: on the first day of 1970, or in 1904 in QuickTime.
+    """
+    try:
+        moment = utc_of(value) if isinstance(value, datetime) else parse_utc(value or "")
+    except ValueError:
+        return None
+    return moment if moment.date() >= FIRST_DAY else None
+
+
+CreationTime = Annotated[datetime | None, BeforeValidator(creation_time_of)]
 
 # Descriptions of a recording that are carried into clips. Every container has a place for them.
 TagName = Literal[
@@ -198,7 +211,7 @@ class SourceFacts(BaseModel):
     other_streams_count: Count = 0  # with the streams for which `other_streams` has no room
     chapters: Count = 0
     chapter_list: Annotated[tuple[ChapterFacts, ...], Field(max_length=MAX_CHAPTERS)] = ()  # empty from older probes
-    creation_time: CreationTime | None = None
+    creation_time: CreationTime = None
     tags: dict[TagName, TagText] = Field(default_factory=dict)
     # Changes that a seek would miss, in file order; empty from older probes.
     header_changes: Annotated[tuple[HeaderChange, ...], Field(max_length=MAX_HEADER_CHANGES)] = ()

@@ -14,6 +14,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo, available_timezones
 
+from clipengine.moments import FIRST_DAY, LAST_DAY, is_day, is_moment, nearest
+
 MAX_PATTERN_CHARACTERS = 300
 MAX_CAMERA_CHARACTERS = 100
 UNREAD = "folder"  # the ETag of a folder that is not probed yet
@@ -25,7 +27,6 @@ _EXAMPLES = {"{camera}": "camera", "{n}": "1", "*": "x", "%%": "%", "%s": "17900
 _EXAMPLES |= {"%Y": "2026", "%m": "11", "%d": "28", "%H": "12", "%M": "30", "%S": "59"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_YEARS = range(1970, 2200)  # in which recordings begin; others are no date, and days after them may not exist
 
 
 class InvalidPattern(ValueError):
@@ -90,7 +91,7 @@ class FolderSource:
         if self.day is None:
             return None
         following = datetime.combine(_day_after(date.fromisoformat(self.day)), time(), ZoneInfo(self.timezone))
-        return (following.astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1)
+        return nearest((following - _EPOCH) // timedelta(milliseconds=1))
 
 
 def is_time_zone(name: str) -> bool:
@@ -100,9 +101,10 @@ def is_time_zone(name: str) -> bool:
 @lru_cache(maxsize=10_000)
 def _date_of(year: str, month: str, day: str) -> date | None:
     try:
-        return date(int(year), int(month), int(day)) if int(year) in _YEARS else None
+        found = date(int(year), int(month), int(day))
     except ValueError:
         return None
+    return found if is_day(found) else None
 
 
 def _day_after(day: date) -> date:
@@ -258,7 +260,7 @@ class NamePattern:
         """Return why a name of the right form belongs to no recording, or None if it has another form or does."""
         if self._expression.fullmatch(name) is None or self.group_of(name) is not None:
             return None
-        return f"its name has no time of a day of {_YEARS[0]} to {_YEARS[-1]}"
+        return f"its name has no time of a day of {FIRST_DAY.year} to {LAST_DAY.year}"
 
     def match(self, name: str) -> Named | None:
         """Return the fields of a name, or None if it does not match or has no valid time."""
@@ -277,13 +279,16 @@ class NamePattern:
 
     def _timed(self, values: dict[str, str | None], number: int | None, camera: str | None) -> Named | None:
         if values.get("s"):
-            utc = _EPOCH + timedelta(seconds=int(values["s"] or 0))
+            seconds = int(values["s"] or 0)
+            if not is_moment(seconds * 1000):
+                return None
+            utc = _EPOCH + timedelta(seconds=seconds)
             local = utc.astimezone(self._zone)
             if self._day is not None and local.date() != self._day:
                 return None
             return Named((utc - _EPOCH) // _MICROSECOND, number, camera, local.date())
         year, month, number_of_day = (values.get(each) for each in "Ymd")
-        day = self._day or _date_of(year or "1970", month or "1", number_of_day or "1")
+        day = self._day or (_date_of(year, month or "", number_of_day or "") if year else _EPOCH.date())
         if day is None:
             return None
         clock = (int(values.get("H") or 0), int(values.get("M") or 0), int(values.get("S") or 0))
@@ -293,4 +298,4 @@ class NamePattern:
 
     @staticmethod
     def _microseconds(local: datetime) -> int:
-        return (local.astimezone(UTC) - _EPOCH) // _MICROSECOND
+        return (local - _EPOCH) // _MICROSECOND

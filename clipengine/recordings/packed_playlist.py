@@ -16,6 +16,7 @@ from clipengine.documents import STRICT, Document
 from clipengine.errors import TooManyPieces
 from clipengine.recordings.playlist import (
     MAX_ALL_SEGMENTS,
+    MAX_REASON,
     MAX_SEGMENT_SECONDS,
     MAX_SEGMENTS,
     MAX_URI_BYTES,
@@ -34,7 +35,7 @@ _MAX_LINE_BYTES = 4 << 20
 _MAX_INTEGER = (1 << 63) - 1
 _MAX_DENOMINATOR = 10**12
 
-_Head = tuple[bool, int, int]  # ended, first, target_seconds
+_Head = tuple[bool, int, int, str | None]  # ended, first, target_seconds, invalid_date
 _Master = tuple[
     list[tuple[str, tuple[int, int], int, str | None, str | None, str | None]],
     list[tuple[bool, str, str | None, str | None, str | None]],
@@ -65,7 +66,7 @@ def pack_playlist(playlist: MediaPlaylist | MasterPlaylist) -> bytes:
     """Return a playlist as lines of JSON: what describes it, and blocks of segments in columns."""
     if isinstance(playlist, MasterPlaylist):
         return _MASTER_MARK + _json([playlist.variants, playlist.renditions])
-    lines = [_json([playlist.ended, playlist.first, playlist.target_seconds])]
+    lines = [_json([playlist.ended, playlist.first, playlist.target_seconds, playlist.invalid_date])]
     segments = playlist.segments
     lines += [_json(_columns(segments[first : first + _BLOCK])) for first in range(0, len(segments), _BLOCK)]
     return b"\n".join(lines)
@@ -104,8 +105,9 @@ def unpack_playlist(data: bytes, *, key: str, folder: str, **values: Any) -> Med
     lines = data.split(b"\n", _MOST_LINES)
     if len(lines) > _MOST_LINES or max(map(len, lines)) > _MAX_LINE_BYTES:
         raise ValueError("the child has returned too many lines, or too long a line")
-    ended, first, target = _HEAD.validate_json(lines[0])
-    found = MediaPlaylist(Segments(), ended, _number(first), _number(target, MAX_SEGMENT_SECONDS))
+    ended, first, target, invalid = _HEAD.validate_json(lines[0])
+    invalid = None if invalid is None else invalid[:MAX_REASON]
+    found = MediaPlaylist(Segments(), ended, _number(first), _number(target, MAX_SEGMENT_SECONDS), invalid)
     for line in lines[1:]:
         found.segments += _segments(json.loads(line), check)
     if not 0 < len(found.segments) <= MAX_SEGMENTS:

@@ -10,9 +10,8 @@ import hashlib
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
@@ -26,6 +25,7 @@ from clipengine.errors import (
     RecordingEncrypted,
     TooManyPieces,
 )
+from clipengine.moments import check_moment, parse_microseconds
 from clipengine.recordings.segments import ByteRange, Segment, Segments
 
 MAX_PLAYLIST_BYTES = 8 << 20
@@ -38,15 +38,13 @@ MAX_RENDITIONS = 64  # and as many variants
 MAX_SEGMENT_SECONDS = 3600
 MAX_URI_BYTES = 1024
 MAX_GAPS = 10_000
+MAX_REASON = 200  # characters of why a date is left out
 _MAX_NAME = 80
 _MAX_OFFSET = (1 << 63) - 1
 _MAX_METHOD = 40
-_MAX_DATE = 40  # characters
 _MAX_KEPT, _MAX_KEPT_TAG = 40, 200  # characters of a duration, and of a tag, that are parsed only once
 _MAX_SEQUENCE = 1 << 53
 _MAX_NUMBER = 10**19 - 1
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_AGE = timedelta(days=230 * 365)  # also the limit of creation times
 
 _MAX_DESCRIBED = 10
 _VARIANT_HINT = "Delete the recording and register the playlist again, with another variant or without one."
@@ -58,7 +56,6 @@ _MASTER_TAGS = (b"#EXT-X-STREAM-INF:", b"#EXT-X-MEDIA:")
 _LIMITS = TextLimits("the playlist", PlaylistInvalid, MAX_PLAYLIST_BYTES, MAX_LINES, MAX_LINE_CHARACTERS)
 _UNSUPPORTED = ("#EXT-X-I-FRAMES-ONLY", "#EXT-X-SKIP", "#EXT-X-DEFINE")
 _AGORA_START = "#EXT-X-AGORA-TRACK-EVENT"  # before the first segment, and after an interruption
-_AGORA_TIME = "%Y%m%d%H%M%S%f"
 _NUMBERED = ("#EXT-X-MEDIA-SEQUENCE", "#EXT-X-TARGETDURATION", "#EXT-X-DISCONTINUITY-SEQUENCE")
 
 
@@ -66,13 +63,15 @@ _NUMBERED = ("#EXT-X-MEDIA-SEQUENCE", "#EXT-X-TARGETDURATION", "#EXT-X-DISCONTIN
 class MediaPlaylist:
     """The segments of one track, in order. `first` is the media sequence number of the first one.
 
-    `target_seconds` is the longest that a segment may be, 0 if it is not stated.
+    `target_seconds` is the longest that a segment may be, 0 if it is not stated. `invalid_date` says why the first date
+    was left out that cannot be used.
     """
 
     segments: MutableSequence[Segment] = field(default_factory=Segments)
     ended: bool = False
     first: int = 0
     target_seconds: int = 0
+    invalid_date: str | None = None
 
 
 class Variant(NamedTuple):
@@ -275,7 +274,7 @@ class _MediaParser(_Parser):
             self._discontinuity += 1
         elif tag == _AGORA_START:
             self._discontinuity += 1 if self._count else 0
-            self._date = _agora_date(self.attributes(value).get("TIME", ""))
+            self._date = self._dated(_agora_date, self.attributes(value).get("TIME", ""))
         elif tag == "#EXT-X-ENDLIST":
             self._playlist.ended = True
         elif tag in _NUMBERED:
@@ -302,7 +301,15 @@ class _MediaParser(_Parser):
         elif tag == "#EXT-X-GAP":
             self._gap = True
         elif tag == "#EXT-X-PROGRAM-DATE-TIME":
-            self._date = _date(value)
+            self._date = self._dated(_date, value)
+
+    def _dated(self, parse: Callable[[str], int], text: str) -> int | None:
+        """Return a date, or None if it is invalid: nothing but the clock and gaps depends on it."""
+        try:
+            return parse(text)
+        except ValueError as error:
+            self._playlist.invalid_date = self._playlist.invalid_date or str(error)[:MAX_REASON]
+            return None
 
     def _add_segment(self, uri: str) -> None:
         if self._seconds is None:
@@ -546,29 +553,20 @@ def _parsed_seconds(text: str) -> Fraction:
     return seconds
 
 
-def _date(value: str) -> int | None:
-    """Return a date in microseconds since 1970, or None if it is invalid: nothing but gaps depends on it."""
-    try:
-        found = datetime.fromisoformat(value.strip()[:_MAX_DATE])
-        since = (found if found.tzinfo is not None else found.replace(tzinfo=UTC)) - _EPOCH
-    except (ValueError, OverflowError):
-        return None
-    return since // timedelta(microseconds=1) if timedelta(0) < since < _MAX_AGE else None
+def _date(text: str) -> int:
+    """Return a date in microseconds since 1970. Raises ValueError."""
+    return parse_microseconds(text, is_utc=True)
 
 
-def _agora_date(text: str) -> int | None:
-    """Return a time of Agora in microseconds since 1970: milliseconds since 1970, or the digits of a date.
+def _agora_date(text: str) -> int:
+    """Return a time of Agora in microseconds since 1970. Raises ValueError.
 
-    Return None if it is invalid, as `_date` does.
+    It is a number of milliseconds since 1970, or the digits of a date.
     """
     number = whole_number(text, _MAX_NUMBER)
-    if number is None or len(text) < 14:
-        return None if number is None else number * 1000
-    try:
-        since = datetime.strptime(text, _AGORA_TIME).replace(tzinfo=UTC) - _EPOCH
-    except ValueError:
-        return None
-    return since // timedelta(microseconds=1) if timedelta(0) < since < _MAX_AGE else None
+    if number is not None and len(text) < 14:
+        return check_moment(number) * 1000
+    return parse_microseconds(f"{text[:8]}T{text[8:14]}.{text[14:]}", is_utc=True)
 
 
 def _whole_number(text: str) -> int:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from clipengine.moments import rfc3339
 from clipengine.recordings.recording import Recording
 from clipengine.rules.labels import label_of, values_of
 from clipengine.rules.ranges import MIN_SECONDS, Material, Range, Skipped, ranges_of, zone_of
 from clipengine.rules.rule import RuleSpec, contains_one
-from clipengine.timecode import rfc3339
 
 PRIORITY = -10  # clips of people come first
 OWN_OPTIONS = ("expires_in_days", "share")  # of a rule's `clip`, which a request for a clip lacks

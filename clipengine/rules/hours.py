@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
+from clipengine.moments import utc
 from clipengine.recordings.timeline.clock import Clock
 
 _STEP_MS = 15 * 60 * 1000  # every boundary of an hour of any zone is a multiple, also where clocks change
@@ -41,7 +42,7 @@ def hours_of(clock: Clock, duration: float, zone: tzinfo) -> list[Hour]:
 
 
 def _hour_at(step: int, zone: tzinfo) -> tuple[int, int, int]:
-    local = datetime.fromtimestamp(step * _STEP_MS / 1000, UTC).astimezone(zone)
+    local = utc(step * _STEP_MS).astimezone(zone)
     return local.toordinal(), local.hour, local.fold
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import string
 import unicodedata
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from pathlib import PurePosixPath
 
 from clipengine.clips.labels import MAX_LABEL_CHARACTERS
+from clipengine.moments import utc
 from clipengine.recordings.recording import Recording
 
 MAX_TEMPLATE_CHARACTERS = 300
@@ -42,7 +43,7 @@ def values_of(recording: Recording, zone: tzinfo, start: float) -> dict[str, str
     Without a clock, the date is the day on which the recording was registered, and the time is empty.
     """
     clock = recording.clock
-    at = datetime.fromtimestamp((recording.created_at if clock is None else clock.time_at(start)) / 1000, UTC)
+    at = utc(recording.created_at if clock is None else clock.time_at(start))
     local = at.astimezone(zone)
     return {
         "name": recording.name or PurePosixPath(recording.bucket_path).stem,

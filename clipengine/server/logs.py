@@ -16,9 +16,9 @@ from urllib.parse import unquote
 
 from pydantic import SecretStr
 
+from clipengine.moments import rfc3339
 from clipengine.settings import Settings
 from clipengine.terminal import one_line
-from clipengine.timecode import rfc3339
 from clipengine.tracing import bound
 
 _HIDDEN = "[hidden]"

@@ -22,7 +22,7 @@ MAX_DELETE = 1000  # objects in one S3 request
 
 @dataclass(frozen=True)
 class StoredObject:
-    """Metadata of an object. `etag` has no quotes; `modified` is in milliseconds since 1970, UTC."""
+    """Metadata of an object. `etag` has no quotes; `modified` is a moment, or 0 if it is unknown."""
 
     key: str
     size: int

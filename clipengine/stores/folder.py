@@ -36,6 +36,7 @@ from clipengine.errors import (
     StorageUnavailable,
 )
 from clipengine.fsync import fsync
+from clipengine.moments import is_moment, note_left_out
 from clipengine.recordings.partial_object import PartialObject
 from clipengine.stores.base import Disposition, ObjectReader, Skipped, StoredObject, delete_each
 from clipengine.stores.body import Body
@@ -323,7 +324,11 @@ class FolderStore:
     def _stored_object(self, key: str, found: os.stat_result) -> StoredObject:
         if not stat.S_ISREG(found.st_mode):
             raise ObjectMissing(f"{key} is not a file of the store")
-        return StoredObject(key, found.st_size, etag_of(found), found.st_mtime_ns // 1_000_000)
+        modified = found.st_mtime_ns // 1_000_000
+        if not is_moment(modified):
+            note_left_out("the store", "the time of a file", f"{key} was changed before 1970 or after 2199")
+            modified = 0
+        return StoredObject(key, found.st_size, etag_of(found), modified)
 
     def _with_metadata(self, key: str, found: os.stat_result) -> StoredObject:
         bare = self._stored_object(key, found)

@@ -22,6 +22,7 @@ from clipengine.errors import (
     RecordingNotReady,
     TooManyPieces,
 )
+from clipengine.moments import note_left_out
 from clipengine.recordings.assembly import ListedText, ListedTrack, StoredPiece, StoredPieces, assemble, is_stored
 from clipengine.recordings.discovery import audio_playlist_of, is_of_clip, is_recording
 from clipengine.recordings.packed_playlist import PLAYLIST, segments_allowance
@@ -196,6 +197,8 @@ class _Playlists:
             PLAYLIST, data, key=reader.info.key, folder=self._folder, base_url=self._base_url, segments=segments.state
         )
         segments.spend(len(found.segments) if isinstance(found, MediaPlaylist) else 0)
+        if isinstance(found, MediaPlaylist) and found.invalid_date is not None:
+            note_left_out(f"the playlist {reader.info.key}", "a date", found.invalid_date)
         return found
 
     def tracks(self, playlist: MediaPlaylist | MasterPlaylist, choice: VariantChoice, key: str) -> list[ListedTrack]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +11,7 @@ from urllib3.response import BaseHTTPResponse
 
 from clipengine.budget import Allowance
 from clipengine.errors import ClipEngineError, ObjectMissing, StorageUnavailable
+from clipengine.moments import parse_http_date
 from clipengine.stores.base import Disposition, ObjectReader, Skipped, StoredObject, delete_each
 from clipengine.stores.keys import INVALID_KEY, RESERVED, check_key, check_list_prefix, is_key
 from clipengine.stores.object_errors import check_etag
@@ -24,6 +23,7 @@ from clipengine.stores.s3_journal import UploadJournal
 from clipengine.stores.s3_partial import PartialUploads
 from clipengine.stores.s3_reader import S3Reader, read_whole
 from clipengine.stores.s3_upload import PART_BYTES, SINGLE_PUT_BYTES, Uploader
+from clipengine.timecode import now_ms
 
 _MAX_LISTED = 100_000_000  # only a store that does not work as it should lists more
 _NOT_IN_XML = re.compile("[\ufffe\uffff]")  # valid in a key, but not in XML
@@ -133,8 +133,8 @@ class S3Store:
     def clock_ahead(self) -> float | None:
         date = self._list_one().headers.get("date", "")
         try:
-            return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
+            return (parse_http_date(date) - now_ms()) / 1000
+        except ValueError:
             return None
 
     def check(self) -> None:

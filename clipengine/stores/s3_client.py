@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +23,7 @@ from clipengine.errors import (
     StorageError,
     StorageUnavailable,
 )
+from clipengine.moments import microseconds_of, note_left_out
 from clipengine.stores.base import Disposition, StoredObject
 from clipengine.stores.keys import clean_prefix
 from clipengine.stores.s3_credentials import CredentialChain
@@ -200,15 +201,23 @@ class S3Client:
 
     def describe(self, found: Object) -> StoredObject:
         headers = found.metadata or {}
-        modified = found.last_modified.timestamp() if found.last_modified else 0
         return StoredObject(
             key=self.key(found.object_name or ""),
             size=found.size or 0,
             etag=found.etag or "",
-            modified=round(modified * 1000),
+            modified=self._modified(found.last_modified),
             content_type=found.content_type or StoredObject.content_type,
             sha256=headers.get("x-amz-meta-sha256"),
         )
+
+    @staticmethod
+    def _modified(stated: datetime | None) -> int:
+        """Return when an object was stored, or 0 if that is not known."""
+        try:
+            return 0 if stated is None else round(microseconds_of(stated) / 1000)
+        except ValueError as error:
+            note_left_out("the store", "Last-Modified of an object", error)
+            return 0
 
     def link(self, key: str, *, filename: str, content_type: str, kind: Disposition, seconds: int) -> str:
         """Return a presigned GET URL. The file name is percent-encoded (RFC 5987), so that no quoting is needed."""

@@ -25,6 +25,8 @@ from minio.signer import (
 from minio.xml import Element, SubElement, findall, findtext, getbytes
 from urllib3.response import BaseHTTPResponse
 
+from clipengine.moments import note_left_out, parse_utc
+
 __all__ = ["DeleteObject", "MinioClient", "Object", "Part", "check_bucket_name", "invalid_response", "parse_completion"]
 
 _COMPLETED, _LISTING = "CompleteMultipartUploadResult", "ListBucketResult"
@@ -146,10 +148,18 @@ def _listed(root: ElementTree.Element, bucket: str) -> Iterator[Object]:
         yield Object(
             bucket,
             unquote_plus(name) if is_encoded else name,
-            last_modified=None if modified is None else datetime.fromisoformat(modified),
+            last_modified=None if modified is None else _stated(modified),
             etag=fields.get("ETag", "").replace('"', ""),
             size=int(fields.get("Size", "0")),
         )
+
+
+def _stated(modified: str) -> datetime | None:
+    try:
+        return parse_utc(modified)
+    except ValueError as error:
+        note_left_out("the store", "LastModified of an object", error)
+        return None
 
 
 def parse_completion(body: bytes) -> tuple[str, str] | None:

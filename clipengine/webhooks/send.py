@@ -11,15 +11,15 @@ import ssl
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import httpcore
 
 from clipengine import __version__
 from clipengine.errors import InvalidWebhookUrl
+from clipengine.moments import parse_http_date
 from clipengine.outbound.address import Lookup, NameUnresolved, Rules, Target, parse, resolve
 from clipengine.outbound.network import Deadline, OpenNetworks, SenderClosed, described, reach, trust_store
+from clipengine.timecode import now_ms
 from clipengine.webhooks.schedule import MAX_RETRY_AFTER_SECONDS
 
 MAX_RESPONSE_BYTES = 4096
@@ -188,8 +188,7 @@ def _retry_after(text: str | None) -> float | None:
         seconds = float(text)
     else:
         try:
-            moment = parsedate_to_datetime(text)
-        except (ValueError, TypeError, OverflowError):
+            seconds = (parse_http_date(text) - now_ms()) / 1000
+        except ValueError:
             return None
-        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)

@@ -13,11 +13,11 @@ import hashlib
 import hmac
 import secrets as random
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from standardwebhooks import Webhook
 
 from clipengine.errors import InvalidRequest
+from clipengine.moments import utc
 
 MIN_SECRET_CHARACTERS = 16
 _PREFIX = "whsec_"
@@ -43,7 +43,7 @@ def sign(body: bytes, *, event_id: str, secrets: Sequence[str], timestamp: int) 
 
     Retries use the same id with a new timestamp, because receivers reject timestamps older than five minutes.
     """
-    moment = datetime.fromtimestamp(timestamp, UTC)
+    moment = utc(timestamp * 1000)
     text = body.decode()
     keys = dict.fromkeys(key for secret in secrets for key in _standard_keys(secret))  # each once, in order
     return {

@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 
 from clipengine.errors import ObjectChanged, StorageError
 from clipengine.ledger.recordings import Recordings
+from clipengine.moments import rfc3339
 from clipengine.recordings.discovery import is_playlist
 from clipengine.recordings.recording import Recording
 from clipengine.stores.base import ObjectReader, Store, StoredObject
@@ -18,7 +19,7 @@ from clipengine.stores.content_digest import content_digest
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.producer_restarts import OVERWRITTEN, is_replaced
-from clipengine.timecode import now_ms, rfc3339
+from clipengine.timecode import now_ms
 
 
 def open_recording(store: Store, recordings: Recordings, recording: Recording) -> ObjectReader:

@@ -20,7 +20,7 @@ from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.recordings import RecordingFilter
-from clipengine.timecode import parse_rfc3339
+from clipengine.moments import parse_moment
 from scripts.benchmarks.figures import Bench, Figure
 from scripts.benchmarks.ledgers import open_ledger
 from scripts.benchmarks.library import FREQUENT, RARE, TAG, fill, library_folder, models_of
@@ -216,7 +216,7 @@ def _postgres(bench: Bench, data: Path, number: int) -> Iterator[Figure]:
 def _listing(ledger: Ledger, view: str, sort: str, chosen: dict[str, str]) -> Callable[[], object]:
     """Return the ledger's list of a query of the API."""
     tag = [chosen["tag"]] if "tag" in chosen else []
-    after = parse_rfc3339(chosen["created_after"]) if "created_after" in chosen else None
+    after = parse_moment(chosen["created_after"]) if "created_after" in chosen else None
     status, words = chosen.get("status"), chosen.get("q")
     if view == "clips":
         clips = ClipFilter(limit=50, status=status, created_after=after, tag=tag, q=words, sort=sort)

@@ -493,10 +493,16 @@ class TestGeneric:
         assert recording.metadata == {"team": "blue", "started_at": "2026-01-31T09:00:00.500Z"}
         assert recording.given_start == 1_769_850_000_500
 
-    def test_impossible_start_sets_no_clock(self, engine: RecordedEngine, sender: httpx.Client) -> None:
-        body = json.dumps({"key": "calls/board.mp4", "started_at": "0001-01-01T00:00:00Z"}).encode()
-        recording = registered(engine, send(sender, "generic", body, bearer(events.GENERIC_SECRET)))
-        assert recording.given_start is None
+    @pytest.mark.parametrize("time", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2200-01-01T00:00:00Z"])
+    def test_time_that_is_no_moment_is_refused_with_its_field(self, sender: httpx.Client, time: str) -> None:
+        for fields, where in (
+            ({"started_at": time}, "/started_at"),
+            ({"markers": [{"at_seconds": 1}, {"time": time}]}, "/markers/1/time"),
+        ):
+            body = json.dumps({"key": "calls/board.mp4", **fields}).encode()
+            answer = send(sender, "generic", body, bearer(events.GENERIC_SECRET))
+            assert answer.status_code == 422
+            assert f"{where}: must be between 1970 and 2199, in UTC" in answer.json()["detail"]
 
     @pytest.mark.parametrize(
         "body",

@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from clipengine.moments import parse_moment, rfc3339
 from clipengine.recordings.recording import Recording
-from clipengine.timecode import now_ms, parse_rfc3339, rfc3339
+from clipengine.timecode import now_ms
 from tests.support.api import RecordedEngine
 from tests.support.clip_requests import pointers, post, refused
 from tests.support.live import added, refreshed, written
@@ -52,7 +53,7 @@ def test_clip_of_what_is_not_recorded_yet_waits(http: httpx.Client, engine: Reco
     assert answer.status_code == 202
     clip = answer.json()
     assert (clip["status"], clip["step"], clip["queue"]) == ("processing", "waiting", None)
-    assert parse_rfc3339(clip["wait_until"]) == pytest.approx(now_ms() + 20_100 + 300_000, abs=60_000)
+    assert parse_moment(clip["wait_until"]) == pytest.approx(now_ms() + 20_100 + 300_000, abs=60_000)
     assert refreshed(engine.ledger).wanted
     until = in_days(6)
     answer = post(http, id, {"label": "x", "start_seconds": 90, "end_seconds": 99, "wait_until": until})
@@ -89,7 +90,7 @@ def test_clip_by_time_of_a_series_that_is_still_written_waits(
     kept = engine.ledger.clips.get(clip["clip_id"])
     assert (kept.on_timeout, kept.warnings) == ("clamp", ())
     same = post(http, id, {"label": "x", "start_seconds": start, "end_seconds": end}).json()
-    assert parse_rfc3339(clip["wait_until"]) == pytest.approx(parse_rfc3339(same["wait_until"]), abs=60_000)
+    assert parse_moment(clip["wait_until"]) == pytest.approx(parse_moment(same["wait_until"]), abs=60_000)
     assert refreshed(engine.ledger).wanted
 
 

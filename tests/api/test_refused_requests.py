@@ -80,7 +80,7 @@ CASES = {
     ),
     "a `pattern` without a time or a number": register("pattern_invalid", folder="cam/", pattern="a.mp4"),
     "a `bucket_path` with control characters": register("invalid_bucket_path", bucket_path="a\u0001.mp4"),
-    "a `started_at` before 1970 or after 2199": register(bucket_path="a.mp4", started_at="1901-01-01T00:00:00Z"),
+    "a time before 1970 or after 2199": register(bucket_path="a.mp4", started_at="1901-01-01T00:00:00Z"),
     "an `expires_at` in the past": clip(expires_at="2001-01-01T00:00:00Z"),
     "an unknown profile": clip("unknown_profile", profile="no such"),
     "an unknown watermark": clip("unknown_watermark", output={"watermark": "nosuch"}),

@@ -26,7 +26,8 @@ from clipengine.clips.clip import Clip
 from clipengine.errors import StorageUnavailable
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.ledger.shares import Share
-from clipengine.timecode import now_ms, rfc3339
+from clipengine.moments import rfc3339
+from clipengine.timecode import now_ms
 from tests.api.test_downloads import BYTES, LinkingStore
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 

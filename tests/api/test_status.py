@@ -9,8 +9,8 @@ import pytest
 
 from clipengine import __version__
 from clipengine.clips.clip import Clip
+from clipengine.moments import rfc3339
 from clipengine.recordings.recording import Recording
-from clipengine.timecode import rfc3339
 from tests.support.api import ApiServer, Check, RecordedEngine, api_server, recorded_engine
 
 

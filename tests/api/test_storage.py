@@ -10,8 +10,9 @@ import pytest
 from clipengine.client import Client
 from clipengine.clips.clip import Clip
 from clipengine.ledger import storage_use
+from clipengine.moments import rfc3339
 from clipengine.recordings.recording import Recording
-from clipengine.timecode import now_ms, rfc3339
+from clipengine.timecode import now_ms
 from tests.api.test_downloads import BYTES
 from tests.support.api import ApiServer, RecordedEngine
 

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import pytest
 
 from clipengine.errors import ClockAmbiguous
+from clipengine.moments import parse_moment
 from clipengine.recordings.pieces import Dated, ObjectRange, Piece, PieceIndex, Run, Track
 from clipengine.recordings.timeline.clock import MAX_CLOCK_POINTS, Clock, ClockPoint, clock_of_dates, straightened
-from clipengine.timecode import parse_rfc3339
 
-NOON = parse_rfc3339("2026-11-28T12:00:00Z")
+NOON = parse_moment("2026-11-28T12:00:00Z")
 SECOND = 1_000_000
 
 

@@ -134,8 +134,14 @@ def test_listing_goes_on_after_a_short_page_that_is_truncated() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    ["<html/>", "no XML", listing(truncated=True), listing("a").replace("7", "x"), listing("a").replace("2026", "x")],
+    ["<html/>", "no XML", listing(truncated=True), listing("a").replace("7", "x")],
 )
 def test_response_that_is_no_listing_is_an_error_of_the_store(body: str) -> None:
     with pytest.raises(S3_EXCEPTIONS):
         Listing(body).list_page("bucket", "a/", "", 3)
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "2200-01-01T00:00:00Z", ""])
+def test_time_of_an_object_that_is_none_is_left_out(time: str) -> None:
+    listed = Listing(listing("a", "b").replace("2026-11-29T21:00:01.500Z", time, 1)).list_page("bucket", "", "", 3)
+    assert [each.last_modified is None for each in listed] == [True, False]

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from clipengine.ledger.ledger import Ledger
+from clipengine.moments import rfc3339
 from clipengine.objects.recording import RecordingObject
-from clipengine.timecode import now_ms, rfc3339
+from clipengine.timecode import now_ms
 from clipengine.work.children.pool import ChildPool
 from tests.support.refreshing import Live, live, parts
 

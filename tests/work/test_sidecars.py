@@ -166,7 +166,7 @@ def test_file_of_markers_beyond_a_limit_is_not_used(
 
 
 def test_nul_and_controls_in_labels_of_markers_are_cleaned() -> None:
-    (marker,) = markers_of_file(b'\xef\xbb\xbf{"markers": [{"at_seconds": 1, "label": " a\\u0000\\n\\u202eb "}]}')
+    (marker,), _ = markers_of_file(b'\xef\xbb\xbf{"markers": [{"at_seconds": 1, "label": " a\\u0000\\n\\u202eb "}]}')
     assert "\0" not in marker.label
     assert marker.label.isprintable() or "\ufffd" in marker.label
 

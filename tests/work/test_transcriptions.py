@@ -16,13 +16,14 @@ import pytest
 from clipengine.clips.transcription import Transcription
 from clipengine.errors import ClipEngineError, Timeout
 from clipengine.ledger.ledger import Ledger
+from clipengine.moments import rfc3339
 from clipengine.objects.transcript import TranscriptionObject
 from clipengine.outbound.services import Service
 from clipengine.recordings.recording import Recording
 from clipengine.settings import Encoding, Settings
 from clipengine.settings import Transcription as TranscriptionSettings
 from clipengine.stores.folder import FolderStore
-from clipengine.timecode import now_ms, rfc3339
+from clipengine.timecode import now_ms
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.jobs.probes import Prober
 from clipengine.work.jobs.transcriptions import TranscriptionJobs

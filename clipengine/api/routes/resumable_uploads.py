@@ -59,11 +59,11 @@ from clipengine.errors import (
 from clipengine.ledger.database.act import Act, acting
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.resumable_uploads import ResumableUpload
+from clipengine.moments import rfc3339
 from clipengine.objects.base import shown_time
 from clipengine.objects.upload import UploadObject, UploadPart, UploadParts
 from clipengine.recordings.recording import RecordingSpec
 from clipengine.settings import Settings
-from clipengine.timecode import rfc3339
 
 _READ_BYTES = 1 << 20
 

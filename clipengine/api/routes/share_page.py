@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -17,6 +16,7 @@ from clipengine.api.http.templates import rendered
 from clipengine.api.http.visitor_texts import ENGLISH, VisitorTexts
 from clipengine.clips.clip import Clip
 from clipengine.ledger.shares import Share
+from clipengine.moments import utc
 from clipengine.recordings.media_types import media_type
 from clipengine.settings import Settings
 
@@ -78,7 +78,7 @@ def start_of(text: str | None, clip: Clip) -> float:
 
 
 def share_page(share: Share, clip: Clip, address: Address, start: float = 0.0, *, texts: VisitorTexts = ENGLISH) -> str:
-    expiry = None if share.expires_at is None else datetime.fromtimestamp(share.expires_at / 1000, UTC)
+    expiry = None if share.expires_at is None else utc(share.expires_at)
     return rendered(
         "share_page",
         share=share,

@@ -8,6 +8,7 @@ from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery
 from clipengine.ledger.clip_bytes_limit import LimitState
 from clipengine.ledger.storage_use import Amount
+from clipengine.moments import rfc3339
 from clipengine.objects.storage import (
     AmountObject,
     ClipLimitObject,
@@ -18,7 +19,6 @@ from clipengine.objects.storage import (
     StorageDayObject,
     StorageObject,
 )
-from clipengine.timecode import rfc3339
 
 _WITHIN_DAYS = (1, 7, 30)
 

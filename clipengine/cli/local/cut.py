@@ -47,11 +47,12 @@ from clipengine.clips.options.without import Without
 from clipengine.clips.request import GapMode, TimeRange
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import DiskFull, ObjectMissing, RecordingError, RecordingMissing, UnknownProfile
+from clipengine.moments import rfc3339
 from clipengine.recordings.names import slug
 from clipengine.recordings.playlist import VariantChoice
 from clipengine.settings import Settings
 from clipengine.stores.keys import URL_SCHEME
-from clipengine.timecode import format_time, rfc3339
+from clipengine.timecode import format_time
 
 _FILE_HINTS = {
     "recording_unreadable": "Check that it is a complete video or audio file: play it.",

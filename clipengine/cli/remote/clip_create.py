@@ -46,8 +46,9 @@ from clipengine.clips.ranges.range_file import ListedRange, RangeFormat, RangeSo
 from clipengine.clips.request import GapMode
 from clipengine.clips.spec import OnTimeout
 from clipengine.errors import RecordingNotComplete
+from clipengine.moments import rfc3339
 from clipengine.objects.clip import PartObject
-from clipengine.timecode import exact, rfc3339
+from clipengine.timecode import exact
 
 _GROUP = 100  # clips of one request
 

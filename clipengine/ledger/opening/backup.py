@@ -29,7 +29,8 @@ from clipengine.ledger.database.sqlite import translate
 from clipengine.ledger.opening.commit_watermark import SUFFIX as WATERMARK_SUFFIX
 from clipengine.ledger.opening.moved import SUFFIX as MOVED_SUFFIX
 from clipengine.ledger.vault import KEY_CHECK, KEY_FILE, Vault
-from clipengine.timecode import now_ms, rfc3339
+from clipengine.moments import rfc3339
+from clipengine.timecode import now_ms
 
 _LEDGER, _MANIFEST = "ledger.db", "backup.json"
 _MEMBERS = (_MANIFEST, _LEDGER, KEY_FILE)

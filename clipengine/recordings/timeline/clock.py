@@ -13,13 +13,12 @@ from itertools import pairwise
 from typing import Any, Literal, NamedTuple, Self
 
 from clipengine.errors import ClockAmbiguous
+from clipengine.moments import rfc3339
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run
-from clipengine.timecode import rfc3339
 
 # Given in a request, stated by each piece (MediaMTX), dates of a playlist, names of files, their ends, creation time.
 ClockSource = Literal["given", "mtxi", "playlist", "name", "end", "file"]
 MAX_CLOCK_POINTS = 2000
-MAX_START = 7_258_118_400_000  # a recording begins before 2200, in ms since 1970
 _EXACT_SECONDS = 0.001  # the resolution of dates in the API
 _STRAIGHT_US = 1000  # a point that is so near to the line between its neighbours is left out
 _LONG_US = 20_000 * 366 * 86_400 * MICROSECONDS  # from any time of a request to any other

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import pairwise
 
 from clipengine.errors import RecordingUnreadable
-from clipengine.recordings.facts import SourceFacts
+from clipengine.moments import check_moment, note_left_out, utc
+from clipengine.recordings.facts import SourceFacts, creation_time_of
 from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
 from clipengine.recordings.pieces import PieceIndex, Run, Track
@@ -117,7 +117,7 @@ def _placed_files(
     duration = placed.end if growth is None else growth.safe_end
     facts = with_sizes(SourceFacts.model_validate(head["facts"] | {"duration": str(duration)}), _sizes(reports))
     if placed.clock is not None:
-        facts = facts.model_copy(update={"creation_time": datetime.fromtimestamp(placed.clock.time_at(0) / 1000, UTC)})
+        facts = facts.model_copy(update={"creation_time": creation_time_of(utc(placed.clock.time_at(0)))})
     index = PieceIndex([Track("muxed", [each.run for each in readable])])
     return ProbedPieces(index, facts, [], reader, placed.clock, seek_index_of(listed.index).only(kept), growth)
 
@@ -188,4 +188,15 @@ def _files(listed: FolderFiles, reports: Sequence[Message]) -> Iterator[FolderFi
     marks = [None if each is None else Mark.of(each) for report in reports for each in report["marks"]]
     found = zip(listed.index.runs(), listed.times, scans, marks, listed.closed, strict=True)
     for (_, run), name, scan, mark, closed in found:
-        yield FolderFile(run, name, scan, mark, closed)
+        yield FolderFile(run, name, scan, None if mark is None else _plausible(mark, run), closed)
+
+
+def _plausible(mark: Mark, run: Run) -> Mark | None:
+    """Return the mark, or None if its time cannot be one: the time of the name is used."""
+    try:
+        check_moment(mark.ntp // 1_000_000)
+    except ValueError as error:
+        key = run.pieces[0].data.key
+        note_left_out(f"the folder {key.rpartition('/')[0]}", "a time of MediaMTX", f"{key}: {error}")
+        return None
+    return mark

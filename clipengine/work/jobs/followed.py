@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 from clipengine.errors import ClipEngineError, ObjectChanged, ObjectMissing, RecordingError
 from clipengine.ledger.live import Refresh
+from clipengine.moments import rfc3339
 from clipengine.recordings.assembly import StoredPiece, is_stored
 from clipengine.recordings.growing_file import GrowingFile
 from clipengine.recordings.playlist import MAX_PLAYLIST_BYTES, GrowingPlaylist, ranged_keys
@@ -20,7 +21,7 @@ from clipengine.recordings.segments import ByteRange, Segment
 from clipengine.recordings.timeline.growing import GrowingTrack
 from clipengine.stores.base import Store
 from clipengine.stores.playlists import stored_pieces
-from clipengine.timecode import now_ms, rfc3339
+from clipengine.timecode import now_ms
 from clipengine.work.jobs.piece_probe import read_growing
 from clipengine.work.jobs.silent_producers import longest_silence
 

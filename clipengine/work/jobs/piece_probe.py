@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from fractions import Fraction
 
 from clipengine.clips.texts.language_tags import alpha3_of, canonical_language
@@ -13,8 +12,9 @@ from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.warnings import code_of
 from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import RecordingUnreadable
+from clipengine.moments import utc
 from clipengine.recordings.assembly import ListedTrack, assemble
-from clipengine.recordings.facts import AudioFacts, SourceFacts
+from clipengine.recordings.facts import AudioFacts, SourceFacts, creation_time_of
 from clipengine.recordings.growing_file import FileEnd, GrowingFile
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
 from clipengine.recordings.pieces import PieceIndex, Track, track_of
@@ -162,7 +162,7 @@ def _place(
         raise RecordingUnreadable("the recording has no media in it")
     facts = SourceFacts.model_validate(report["facts"] | {"duration": str(duration)})
     if (clock := clock_of_dates(index)) is not None:
-        facts = facts.model_copy(update={"creation_time": datetime.fromtimestamp(clock.time_at(0) / 1000, UTC)})
+        facts = facts.model_copy(update={"creation_time": creation_time_of(utc(clock.time_at(0)))})
     named = {number: track for number, track in enumerate(index.tracks) if track.kind == "audio"}
     facts = facts.model_copy(update={"audio": tuple(_named(each, named) for each in facts.audio)})
     return _at_their_places(facts, index, origins), growth

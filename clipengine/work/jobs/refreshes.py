@@ -36,6 +36,7 @@ from clipengine.errors import (
     StorageError,
 )
 from clipengine.ledger.live import Added, Closed, Refresh
+from clipengine.moments import rfc3339
 from clipengine.recordings.assembly import check_runs
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.file_name_pattern import FolderSource
@@ -53,7 +54,7 @@ from clipengine.stores.growing_etag import is_growing
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_texts_of
 from clipengine.stores.producer_restarts import OVERWRITTEN, is_other_session, is_overwritten, left_of
-from clipengine.timecode import now_ms, rfc3339
+from clipengine.timecode import now_ms
 from clipengine.tracing import bind
 from clipengine.work.camera_files_left_out import report_left_out
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts

@@ -65,7 +65,10 @@ class Sidecars:
             )
 
     def _attach_markers(self, found: StoredObject, recording: Recording) -> None:
-        markers = markers_of_file(self._bytes(found, MAX_FILE_BYTES))
+        markers, left_out = markers_of_file(self._bytes(found, MAX_FILE_BYTES))
+        if left_out:
+            values = recording.recording_id, len(left_out), found.key, left_out[0]
+            log.warning("recording %s: %d markers of %s are left out: %s", *values)
         for first in range(0, len(markers), MAX_ADDED):
             added = self._ledger.markers.add(recording.recording_id, markers[first : first + MAX_ADDED])
             log.info("recording %s: %d new markers from %s", recording.recording_id, added, found.key)

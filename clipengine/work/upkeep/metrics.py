@@ -11,7 +11,6 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from clipengine import __version__
 from clipengine.errors import ClipEngineError
 from clipengine.ledger.ledger import Ledger
+from clipengine.moments import parse_moment
 from clipengine.timecode import age_seconds
 from clipengine.work.upkeep.health import Check
 
@@ -129,8 +129,7 @@ class Metrics:
             self._made.inc(result["size_bytes"])
             self._cut.observe(result["encode_seconds"])
             self._length.observe(result["duration_seconds"])
-            took = datetime.fromisoformat(data["completed_at"]) - datetime.fromisoformat(data["created_at"])
-            self._took.observe(took.total_seconds())
+            self._took.observe((parse_moment(data["completed_at"]) - parse_moment(data["created_at"])) / 1000)
         elif kind == "clip.expired":
             self._expired.inc()
         elif kind.startswith("recording."):

@@ -10,7 +10,6 @@ from pydantic_core import PydanticCustomError
 from clipengine.api.http.requests.fields import (
     LINE,
     MAX_TOKENS,
-    MOMENT_SCHEMA,
     SORT,
     SYNTAX,
     UNIQUE,
@@ -23,15 +22,14 @@ from clipengine.api.http.requests.fields import (
     ListFilters,
     ListQuery,
     Metadata,
+    Moment,
     Query,
     Tags,
     Words,
-    WrittenMoment,
     distinct,
     like,
     one_of,
     seconds,
-    written_moment,
 )
 from clipengine.clips.edit import MAX_PARTS, MAX_RECORDINGS, Part
 from clipengine.clips.options.caption_style import CaptionStyle
@@ -102,7 +100,7 @@ def _time_without_parts(value: int | None, info: ValidationInfo) -> int | None:
 
 
 WrittenTime = Annotated[
-    Annotated[int, BeforeValidator(written_moment), Field(json_schema_extra=MOMENT_SCHEMA)] | None,
+    Moment | None,
     AfterValidator(_time_without_parts),
 ]
 PartSeconds = Annotated[Annotated[float, BeforeValidator(seconds)] | None, _instead_of("start_time", "end_time")]
@@ -202,10 +200,10 @@ class ClipOptions(ClipLook):
         max_length=MAX_REMOVED,
         description="Ranges from which `without` removes nothing, as in `removed` of a plan.",
     )
-    expires_at: WrittenMoment | None = Field(
+    expires_at: Moment | None = Field(
         default=None, description="When the clip and its object are deleted. Default: `retention.clips_days`."
     )
-    wait_until: WrittenMoment | None = Field(
+    wait_until: Moment | None = Field(
         default=None,
         description="When a clip of what is not recorded yet stops waiting. Default: 5 minutes after its end.",
     )
@@ -291,8 +289,8 @@ class CreateClipsByTime(ClipOptions):
         ),
         AfterValidator(distinct),
     ]
-    start_time: WrittenMoment = Field(description="By the clocks of the recordings, with a UTC offset.")
-    end_time: WrittenMoment = Field(description="End of the clips, exclusive.")
+    start_time: Moment = Field(description="By the clocks of the recordings, with a UTC offset.")
+    end_time: Moment = Field(description="End of the clips, exclusive.")
 
 
 class BatchedClip(CreateClip):
@@ -328,7 +326,7 @@ class UpdateClip(Changes):
     label: str | None = Field(
         default=None, description="1 to 200 characters, no control characters. The name of the object stays."
     )
-    expires_at: WrittenMoment | None = Field(
+    expires_at: Moment | None = Field(
         default=None, description="When the clip and its object are deleted; null for `retention.clips_days`."
     )
 
@@ -336,7 +334,7 @@ class UpdateClip(Changes):
 class CreateShare(Body):
     model_config = like(expires_at="2030-01-31T12:00:00Z", download=False)
 
-    expires_at: WrittenMoment | None = Field(
+    expires_at: Moment | None = Field(
         default=None, description="When the link stops working. Default: `shares.expires_days`."
     )
     download: bool = Field(default=True, description="Offer the file for download beside the player.")

@@ -19,10 +19,11 @@ from clipengine.clips.texts.language_tags import MAX_LANGUAGE_CHARACTERS, valida
 from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS, indexed_words
 from clipengine.errors import InvalidRequest, InvalidWebhookUrl
 from clipengine.ledger.cursors import decode_cursor
+from clipengine.moments import OutsideBounds, parse_moment
 from clipengine.objects.base import Status
 from clipengine.outbound.address import MAX_URL_CHARACTERS, parse
 from clipengine.settings_table import NO_NUL, without_nul
-from clipengine.timecode import parse_rfc3339, parse_time
+from clipengine.timecode import parse_time
 
 N = TypeVar("N")
 MAX_MEMBERS = 200  # of one object or array of JSON; the largest usual one is a `metadata` of 100 keys
@@ -72,20 +73,16 @@ def _address(text: str) -> str:
     return text
 
 
-def _moment(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            return parse_rfc3339(value)
-        except (ValueError, OverflowError):
-            raise PydanticCustomError("moment", "must be a time such as 2025-04-05T11:00:00.000Z") from None
-    return value
-
-
-def written_moment(value: object) -> object:
-    """Accept only text: the unit of a bare number would be ambiguous."""
-    if not isinstance(value, str):
-        raise PydanticCustomError("moment", "must be a time such as 2025-04-05T11:00:00.000Z")
-    return _moment(value)
+def moment(value: object) -> int:
+    """Parse a time. Only text is accepted: the unit of a bare number would be ambiguous."""
+    try:
+        if isinstance(value, str):
+            return parse_moment(value)
+    except OutsideBounds as error:
+        raise PydanticCustomError("moment", "{reason}", {"reason": str(error)}) from None
+    except ValueError:
+        pass
+    raise PydanticCustomError("moment", "must be a time such as 2025-04-05T11:00:00.000Z")
 
 
 def _cursor(text: str) -> str:
@@ -136,8 +133,7 @@ MetadataPatch = Annotated[
     Field(max_length=MAX_METADATA, description="Is merged (RFC 7396): null removes a key, other keys stay."),
 ]
 MOMENT_SCHEMA: JsonDict = {"type": "string", "format": "date-time"}
-Moment = Annotated[int, BeforeValidator(_moment), Field(json_schema_extra=MOMENT_SCHEMA)]
-WrittenMoment = Annotated[int, BeforeValidator(written_moment), Field(json_schema_extra=MOMENT_SCHEMA)]
+Moment = Annotated[int, BeforeValidator(moment), Field(json_schema_extra=MOMENT_SCHEMA)]
 
 
 class Body(BaseModel):

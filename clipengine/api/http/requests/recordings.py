@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -18,20 +17,20 @@ from clipengine.api.http.requests.fields import (
     Line,
     ListQuery,
     Metadata,
+    Moment,
     Query,
     Tags,
-    WrittenMoment,
     like,
     one_of,
 )
 from clipengine.errors import InvalidWebhookUrl
+from clipengine.moments import OutsideBounds, parse_day
 from clipengine.objects.base import RecordingStatus
 from clipengine.outbound.address import worded
 from clipengine.outbound.download import MAX_URL_CHARACTERS as MAX_SOURCE_CHARACTERS
 from clipengine.outbound.download import parse_source
 from clipengine.recordings.file_name_pattern import MAX_CAMERA_CHARACTERS, MAX_PATTERN_CHARACTERS
 from clipengine.recordings.recording import SPEC_FIELDS, RecordingSpec
-from clipengine.recordings.timeline.clock import MAX_START
 from clipengine.settings_table import NO_NUL, without_nul
 
 
@@ -48,20 +47,15 @@ SourceAddress = Annotated[
 ]
 
 
-def _start(time: int) -> int:
-    if not 0 <= time < MAX_START:
-        raise PydanticCustomError("moment", "must be between 1970 and 2200")
-    return time
-
-
 def _day(text: str) -> str:
     try:
-        return date.fromisoformat(text).isoformat()
+        return parse_day(text).isoformat()
+    except OutsideBounds as error:
+        raise PydanticCustomError("day", "{reason}", {"reason": str(error)}) from None
     except ValueError:
         raise PydanticCustomError("day", "must be a day such as 2025-04-05") from None
 
 
-StartOfRecording = Annotated[WrittenMoment, AfterValidator(_start)]
 _SERIES = "Recordings of one camera or programme have the same; `clips/by-time` cuts from them."
 
 
@@ -71,11 +65,11 @@ class UpdateRecording(Changes):
     model_config = like(name="Board meeting")
 
     name: Line | None = Field(default=None, description="Null removes the name.")
-    started_at: StartOfRecording | None = Field(
+    started_at: Moment | None = Field(
         default=None, description="When the recording began; null for what its file or its playlist states."
     )
     series: Line | None = Field(default=None, description=f"{_SERIES} Null removes it.")
-    expires_at: WrittenMoment | None = Field(
+    expires_at: Moment | None = Field(
         default=None,
         description="When the recording and its finished clips are removed from the ledger, and its object from the "
         "store if it was uploaded; null for never. If an editor has set it, it waits for works of others.",
@@ -105,7 +99,7 @@ class DescribedRecording(Body):
     name: Line | None = None
     metadata: Metadata = Field(default={})
     tags: Tags = Field(default=[])
-    started_at: StartOfRecording | None = Field(
+    started_at: Moment | None = Field(
         default=None, description="When the recording began, if its file does not state it or is wrong."
     )
     series: Line | None = Field(default=None, description=_SERIES)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from clipengine.api.http.requests.clips import ClipLook, CreateClip
-from clipengine.api.http.requests.fields import Body, Filter, WrittenMoment, like
+from clipengine.api.http.requests.fields import Body, Filter, Moment, like
 from clipengine.api.http.validation import validate_body
 from clipengine.clips.request import ClipRequest
 from clipengine.rules.labels import LABEL_FIELDS
@@ -98,7 +98,7 @@ class UpdateRule(Body):
 class BackfillRule(Body):
     model_config = like(created_after="2026-01-01T00:00:00Z")
 
-    created_after: WrittenMoment | None = Field(
+    created_after: Moment | None = Field(
         default=None, description="Only recordings that were registered after this time. Default: all."
     )
 

@@ -22,10 +22,10 @@ from clipengine.api.http.requests.fields import (
     Body,
     Filter,
     MetadataPatch,
+    Moment,
     Query,
     Tags,
     WaitQuery,
-    WrittenMoment,
     distinct,
     like,
     one_of,
@@ -87,7 +87,7 @@ class VariantChanges(Body):
     tags: Tags | None = Field(default=None, description="Replaces all tags; null removes them.")
     priority: Annotated[int, Field(ge=-10, le=10)] | None = Field(default=None, description="Default: -5.")
     webhook_url: Address | None = Field(default=None, description="Also receives the webhooks of the variants.")
-    expires_at: WrittenMoment | None = Field(
+    expires_at: Moment | None = Field(
         default=None, description="When the variants are deleted. Default: `retention.clips_days`."
     )
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import datetime
 from fractions import Fraction
 from typing import cast, get_args
 
 from av.container import InputContainer
 from av.stream import Disposition, Stream
-from pydantic import TypeAdapter
 
 from clipengine.clips.texts.cues import clean_line
 from clipengine.media.input.containers.container import codec_name
@@ -24,10 +23,10 @@ from clipengine.recordings.facts import (
     MAX_OTHER_STREAMS,
     MAX_TAG_TEXT,
     ChapterFacts,
-    CreationTime,
     StreamFacts,
     StreamKind,
     TagName,
+    creation_time_of,
 )
 
 MAX_CHAPTER_SECONDS = 366 * 24 * 3600
@@ -54,7 +53,6 @@ _ROLES = (
 )
 # Formats in which streams may appear at any time.
 _LISTS_NO_STREAMS = ("mpegts", "mpeg", "flv")
-_CREATION_TIME: TypeAdapter[datetime] = TypeAdapter(CreationTime)
 
 
 def other_streams(container: InputContainer, held: Collection[int]) -> tuple[tuple[StreamFacts, ...], int]:
@@ -85,10 +83,7 @@ def _has_chapters(container: InputContainer, stream: Stream) -> bool:
 
 def creation_time(container: InputContainer) -> datetime | None:
     """Return the creation time that the container states, or None if it is missing or implausible."""
-    try:
-        return _CREATION_TIME.validate_strings(container.metadata.get("creation_time", "")[:MAX_NAME]).astimezone(UTC)
-    except ValueError:
-        return None
+    return creation_time_of(container.metadata.get("creation_time"))
 
 
 def tags(container: InputContainer) -> dict[TagName, str]:
