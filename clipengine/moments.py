@@ -137,7 +137,7 @@ def check_moment(millis: int) -> int:
 
 def _aware(text: str, *, is_utc: bool = False) -> datetime:
     text = text.strip() if is_utc else text
-    if len(text) > _MAX_CHARACTERS:
+    if len(text) > _MAX_CHARACTERS or not text.isascii() or not text.isprintable():
         _refuse(text)
     try:
         found = datetime.fromisoformat(text.replace("z", "Z"))

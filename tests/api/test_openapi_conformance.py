@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
@@ -19,12 +17,7 @@ from schemathesis import GenerationMode, checks
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.parameters import ParameterLocation
 
-from clipengine.clips.options.watermarks import Watermark
-from clipengine.clips.texts.cues import Cue
-from clipengine.recordings.recording import RecordingSpec
-from clipengine.rules.rule import RuleSpec
-from tests.support.api import ApiServer, api_server, recorded_engine
-from tests.support.png import png
+from tests.support.described import Described, described_server
 
 RESPONSE_CHECKS = [
     checks.not_a_server_error,
@@ -59,14 +52,6 @@ schemathesis.serializer.alias("application/offset+octet-stream", "application/oc
 SENT_AS_TEXTS = {"metadata", "tag", "recording_id"}  # maps and lists of a query
 
 
-@dataclass(frozen=True)
-class Described:
-    """A server, and an id of each resource it has."""
-
-    server: ApiServer
-    ids: dict[str, str]
-
-
 def _has_wrong_path(case: schemathesis.Case) -> bool:
     path = None if case.meta is None else case.meta.components.get(ParameterLocation.PATH)
     return path is not None and path.mode is GenerationMode.NEGATIVE
@@ -74,44 +59,8 @@ def _has_wrong_path(case: schemathesis.Case) -> bool:
 
 @pytest.fixture
 def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Described]:
-    folder: Path = tmp_path_factory.mktemp("described")
-    with recorded_engine(folder / "data") as engine, api_server(engine) as server:
-        recording = engine.make_recording()
-        (folder / "logo.png").write_bytes(png(20, 10, bytes(20 * 10 * 4)))
-        marks = {"logo": Watermark(path=folder / "logo.png")}
-        engine.settings = engine.settings.model_copy(update={"watermarks": marks})
-        webhook = engine.ledger.endpoints.create("https://example.org/hook", ["clip.failed"], "x" * 16)
-        clip = engine.finish(engine.make_clip(recording))
-        engine.fail(engine.make_clip(recording))
-        (delivery,) = engine.ledger.deliveries.list(limit=1).data
-        engine.ledger.transcripts.put(recording.recording_id, "en", [Cue(0, 1000, "budget")])
-        transcription = engine.ledger.transcriptions.add(recording.recording_id, source="url")
-        share, _ = engine.ledger.shares.create(clip.clip_id, expires_at=None, download=True, embed=True)
-        upload = engine.upload_receiver.begin("key_x", "a.mp4", RecordingSpec(), size=5, description="")
-        rule = RuleSpec.model_validate({"ranges": {"kind": "all"}})
-        user = engine.ledger.users.sign_in("anna", source="proxy", name="Anna", role="editor")
-        session, _ = engine.ledger.user_sessions.begin(user.user_id)
-        yield Described(
-            server,
-            {
-                "recording_id": recording.recording_id,
-                "clip_id": clip.clip_id,
-                "share_id": share.share_id,
-                "rule_id": engine.ledger.rules.create("Rule", rule).rule_id,
-                "upload_id": upload.upload_id,
-                "batch_id": engine.ledger.requested_batches.create("variants", []).batch_id,
-                "transcript_id": transcription.transcript_id,
-                "language": "en",
-                "name": "logo",
-                "key_id": engine.ledger.keys.create("described")[0].key_id,
-                "user_id": user.user_id,
-                "session_id": session.session_id,
-                "webhook_id": webhook.webhook_id,
-                "delivery_id": delivery.delivery_id,
-                "source": "generic",
-                "number": "0",
-            },
-        )
+    with described_server(tmp_path_factory.mktemp("described")) as found:
+        yield found
 
 
 FRAMING = ("content-length", "transfer-encoding")  # invalid values would make invalid HTTP

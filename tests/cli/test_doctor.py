@@ -6,10 +6,13 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from minio.commonconfig import ENABLED, Filter
 from minio.lifecycleconfig import AbortIncompleteMultipartUpload, LifecycleConfig, Rule
@@ -18,6 +21,7 @@ from clipengine.cli.operator import doctor_remote, doctor_speech
 from clipengine.ledger.ledger import Ledger
 from clipengine.settings import Settings, Suggestions, Transcription
 from tests.support.oidc_provider import lying_provider
+from tests.support.past_release import unpack
 from tests.support.real_speech import model_folder
 from tests.support.receiver import Receiver
 from tests.support.s3 import S3Server, allow_origin, open_uploads
@@ -48,6 +52,27 @@ def s3_env(s3: S3Server, endpoint: str, bucket: str) -> dict[str, str]:
         "SECRET_KEY": s3.secret_key,
     }
     return {f"CLIPENGINE_STORAGE__{name}": value for name, value in names.items()}
+
+
+@pytest.mark.exhaustive
+def test_upgraded_ledger_with_a_time_of_the_year_10000_is_read_and_counted(tmp_path: Path) -> None:
+    site = unpack("0.2.0", tmp_path / "site", port=1)
+    with closing(sqlite3.connect(site.data / "ledger.db")) as ledger:
+        ledger.execute("UPDATE clips SET expires_at = 253402387139000 WHERE state IN ('complete', 'failed')")
+        ledger.execute("UPDATE recordings SET expires_at = 253402387139000")
+        ledger.commit()
+    before = findings(site.data)[1]["times in the ledger"]
+    with running_server(site.data, config=site.config) as server:
+        headers = {"Authorization": f"Bearer {site.facts['keys']['admin']}"}
+        for path in ("/v1/clips", "/v1/recordings"):
+            answer = httpx.get(server.url + path, headers=headers, timeout=60, trust_env=False)
+            assert answer.status_code == 200, answer.text
+            assert "2199-12-31T23:59:59.999Z" in {each["expires_at"] for each in answer.json()["data"]}
+        shown = findings(site.data)[1]["times in the ledger"]
+    for found in (before, shown):
+        assert found["status"] == "warning"
+        assert "recordings.expires_at in " in found["detail"]
+        assert "clips.expires_at in " in found["detail"]
 
 
 def test_ready_machine_has_no_problems(tmp_path: Path) -> None:

@@ -23,11 +23,12 @@ from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.disk_space import DiskSpace
 from clipengine.errors import DataFolderInUse, FontsMissing, SettingsError, StartupError
+from clipengine.ledger.database.backend import Location
 from clipengine.ledger.database.sqlite import RESTORE_HINT
 from clipengine.ledger.opening.backup import last_backup
 from clipengine.ledger.opening.commit_watermark import SUFFIX as WATERMARK_SUFFIX
 from clipengine.ledger.opening.disk import check_local, file_system
-from clipengine.ledger.opening.location import inspect, location_of
+from clipengine.ledger.opening.location import inspect, location_of, moments_outside
 from clipengine.media.versions import ffmpeg_version
 from clipengine.server.http_server import REACHABLE_HOST, listen
 from clipengine.server.process import OPEN_FILES
@@ -128,6 +129,7 @@ def _on_local_disk(folder: Path) -> Iterator[Finding]:
 def ledger(settings: Settings) -> Iterator[Finding]:
     if in_postgres(settings):
         yield ok("ledger", inspect(location_of(settings)))
+        yield from _times(location_of(settings))
         return
     path = settings.ledger_file
     if not path.exists() and not path.with_name(path.name + WATERMARK_SUFFIX).exists():
@@ -137,8 +139,20 @@ def ledger(settings: Settings) -> Iterator[Finding]:
         if not path.exists():
             raise StartupError(f"{path} is missing", hint=RESTORE_HINT)
         yield ok("ledger", inspect(path))
+        yield from _times(path)
     except StartupError as error:
         yield Finding("ledger", "problem", error.message, f"{error.hint}{_backup_hint(path)}")
+
+
+def _times(location: Location) -> Iterator[Finding]:
+    """Count rows with times that earlier versions accepted: they are shown as the nearest time within the bounds."""
+    counts = moments_outside(location)
+    if not counts:
+        yield ok("times in the ledger", "all are between 1970 and 2199")
+        return
+    shown = ", ".join(f"{name} in {count}" for name, count in counts.items())
+    detail = f"before 1970 or after 2199, and shown as the nearest time between: {shown} rows"
+    yield Finding("times in the ledger", "warning", detail, "Set such an expires_at, wait_until or started_at again.")
 
 
 def _backup_hint(path: Path) -> str:

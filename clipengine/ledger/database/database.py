@@ -37,8 +37,6 @@ SendMessage = Callable[[Queue, str], None]
 
 _ROWS_PER_INSERT = 500  # of up to 20 columns: SQLite accepts 32,766 parameters
 _DIALECT = peewee.SqliteDatabase(None)
-# Fields whose values need no conversion.
-_PLAIN = (peewee.TextField, peewee.IntegerField, peewee.BigIntegerField, peewee.DoubleField, peewee.AutoField)
 
 
 def compact_json(value: Any) -> str:
@@ -54,6 +52,14 @@ class JsonText(peewee.TextField):
 
     def python_value(self, value: Any) -> Any:
         return None if value is None else json.loads(value)
+
+
+class MomentField(peewee.BigIntegerField):
+    """Column of a time of the calendar, in ms since 1970, UTC. Only earlier versions stored times out of bounds."""
+
+
+class DueField(MomentField):
+    """Column of the earliest time of the next claim, which may be so large that it means never."""
 
 
 class _AsStored:
@@ -73,6 +79,17 @@ class StoredInteger(_AsStored, peewee.IntegerField):
 
 class StoredBigInteger(_AsStored, peewee.BigIntegerField):
     pass
+
+
+class StoredMoment(_AsStored, MomentField):
+    pass
+
+
+# Fields whose values need no conversion.
+_PLAIN = (
+    *(peewee.TextField, peewee.IntegerField, peewee.BigIntegerField, peewee.DoubleField, peewee.AutoField),
+    *(MomentField, DueField),
+)
 
 
 @dataclass(frozen=True)

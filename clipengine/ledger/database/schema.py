@@ -1,15 +1,23 @@
 """Peewee models of the tables. `migrations` creates the tables; a test compares the two.
 
-The models are not bound to a database: `Database` runs the queries that are built from them. Times are in ms since
-1970, UTC; JSON is stored as text. Events and deliveries refer to clips and recordings without a foreign key, because
-they are history and outlive them.
+The models are not bound to a database: `Database` runs the queries that are built from them. Times of the calendar are
+`MomentField`s, in ms since 1970, UTC; JSON is stored as text. Events and deliveries refer to clips and recordings
+without a foreign key, because they are history and outlive them.
 """
 
 from __future__ import annotations
 
 from peewee import AutoField, BigIntegerField, BooleanField, CompositeKey, DoubleField, IntegerField, Model, TextField
 
-from clipengine.ledger.database.database import JsonText, StoredBigInteger, StoredInteger, StoredText
+from clipengine.ledger.database.database import (
+    DueField,
+    JsonText,
+    MomentField,
+    StoredBigInteger,
+    StoredInteger,
+    StoredMoment,
+    StoredText,
+)
 
 
 class MetaRow(Model):
@@ -27,9 +35,9 @@ class KeyRow(Model):
     name = TextField()
     scopes = JsonText()
     sha256 = TextField()
-    created_at = BigIntegerField()
-    last_used_at = BigIntegerField(null=True)
-    revoked_at = BigIntegerField(null=True)
+    created_at = MomentField()
+    last_used_at = MomentField(null=True)
+    revoked_at = MomentField(null=True)
     user_id = TextField(null=True)  # null: it belongs to the installation
 
     class Meta:
@@ -42,9 +50,9 @@ class UserRow(Model):
     source = TextField()
     name = TextField()
     role = TextField()
-    created_at = BigIntegerField()
-    last_seen_at = BigIntegerField(null=True)
-    disabled_at = BigIntegerField(null=True)
+    created_at = MomentField()
+    last_seen_at = MomentField(null=True)
+    disabled_at = MomentField(null=True)
 
     class Meta:
         table_name = "users"
@@ -53,8 +61,8 @@ class UserRow(Model):
 class SessionRow(Model):
     sha256 = TextField(primary_key=True)
     key_id = TextField()
-    created_at = BigIntegerField()
-    expires_at = BigIntegerField()
+    created_at = MomentField()
+    expires_at = MomentField()
 
     class Meta:
         table_name = "sessions"
@@ -64,8 +72,8 @@ class UserSessionRow(Model):
     sha256 = TextField(primary_key=True)
     session_id = TextField()
     user_id = TextField()
-    created_at = BigIntegerField()
-    expires_at = BigIntegerField()
+    created_at = MomentField()
+    expires_at = MomentField()
 
     class Meta:
         table_name = "user_sessions"
@@ -73,7 +81,7 @@ class UserSessionRow(Model):
 
 class SpentFlowRow(Model):
     sha256 = TextField(primary_key=True)
-    expires_at = BigIntegerField()
+    expires_at = MomentField()
 
     class Meta:
         table_name = "spent_flows"
@@ -85,20 +93,20 @@ class RecordingRow(Model):
     bucket_path = TextField()
     etag = TextField()
     file_size_bytes = BigIntegerField()
-    created_at = BigIntegerField()
-    completed_at = BigIntegerField(null=True)
+    created_at = MomentField()
+    completed_at = MomentField(null=True)
     name = TextField(null=True)
     metadata = JsonText()
     facts = JsonText(null=True)
     error = JsonText(null=True)
     owner = TextField(null=True)  # the engine that probes it
     attempts = IntegerField()
-    next_at = BigIntegerField()  # earliest time of the next probe
+    next_at = DueField()  # earliest time of the next probe
     lease = IntegerField(default=0)  # incremented by each claim, never decremented
     engine_deaths = IntegerField(default=0)  # consecutive deaths of engines that held it
     tags = JsonText(default=list)
     duration_seconds = DoubleField(default=0)  # 0 until it is probed
-    expires_at = BigIntegerField(null=True)
+    expires_at = MomentField(null=True)
     expires_by = TextField(null=True)  # who has set it, if that principal deletes only its own objects
     fetched_bytes = BigIntegerField(null=True)  # so far, from a URL; null if it was in the store already
     source_id = TextField(null=True)  # of the event that announced its URL, so that a repeated one is known
@@ -110,17 +118,17 @@ class RecordingRow(Model):
     revision = IntegerField(null=True)  # of a recording that is, or was, still written
     safe_seconds = DoubleField(null=True)  # up to here it is written; null when it has ended
     found_clock = JsonText(null=True)  # of a recording of many files: source, accuracy and points
-    given_start = BigIntegerField(null=True)  # when it began, by a request
+    given_start = MomentField(null=True)  # when it began, by a request
     series = TextField(null=True)  # recordings of one camera or programme
     folder = JsonText(null=True)  # of a camera's files: folder, pattern, time zone, camera and day
     needs = IntegerField(default=1)  # format of rows, see `row_format`
-    begins_at = BigIntegerField(null=True)  # by its clock; null if that is unknown
-    ends_at = BigIntegerField(null=True)
+    begins_at = MomentField(null=True)  # by its clock; null if that is unknown
+    ends_at = MomentField(null=True)
     # Of a recording that is, or was, still written.
-    last_seen_at = BigIntegerField(null=True)  # its newest media was stored
-    silent_since = BigIntegerField(null=True)  # the same if nothing has followed for long; null when it has ended
+    last_seen_at = MomentField(null=True)  # its newest media was stored
+    silent_since = MomentField(null=True)  # the same if nothing has followed for long; null when it has ended
     warnings = JsonText(null=True)
-    replaced_at = BigIntegerField(null=True)  # a producer has overwritten its files: its path is another recording now
+    replaced_at = MomentField(null=True)  # a producer has overwritten its files: its path is another recording now
     spec = JsonText(null=True)  # fields of `RecordingSpec` that no query needs, and that have no column above
     created_by = TextField(null=True)  # id of a principal; null for none, and for an older engine's
 
@@ -133,8 +141,8 @@ class FetchRow(Model):
 
     recording_id = TextField(primary_key=True)
     origin = TextField()  # sealed JSON
-    created_at = BigIntegerField()
-    next_at = BigIntegerField()  # earliest time of the next claim
+    created_at = MomentField()
+    next_at = DueField()  # earliest time of the next claim
     attempts = IntegerField()
     owner = TextField(null=True)  # the engine that fetches it
     lease = IntegerField()  # incremented by each claim, never decremented
@@ -158,9 +166,9 @@ class ResumableUploadRow(Model):
     parts = JsonText(default=list)  # their ETags
     rest = BigIntegerField(default=0)  # bytes that are in no part yet
     part_bytes = BigIntegerField(default=0)  # size of each part, if clients may send them to the store directly
-    created_at = BigIntegerField()
-    touched_at = BigIntegerField()  # by the last request that sent bytes
-    completed_at = BigIntegerField(null=True)
+    created_at = MomentField()
+    touched_at = MomentField()  # by the last request that sent bytes
+    completed_at = MomentField(null=True)
     owner = TextField(null=True)  # the engine that receives bytes
     lease = IntegerField(default=0)  # incremented by each claim, never decremented
 
@@ -181,12 +189,12 @@ class LiveRow(Model):
 
     recording_id = TextField(primary_key=True)
     growth = JsonText()  # of the index
-    next_at = BigIntegerField()  # earliest time of the next refresh
+    next_at = DueField()  # earliest time of the next refresh
     owner = TextField(null=True)  # the engine that refreshes it
     lease = IntegerField()  # incremented by each claim, never decremented
     # The engine that knows its playlists, and refreshes it if it can; null after that engine has ended.
     kept_by = TextField(null=True)
-    wanted_at = BigIntegerField()  # time of the last request for it
+    wanted_at = MomentField()  # time of the last request for it
     ending = BooleanField()  # its end was announced or requested
     needs = IntegerField(default=1)  # format of rows, see `row_format`
 
@@ -220,7 +228,7 @@ class TranscriptRow(Model):
     language = TextField()  # BCP 47, in canonical form
     source = TextField()  # upload, sidecar, embedded or made
     cues = IntegerField()
-    created_at = BigIntegerField()
+    created_at = MomentField()
     etag = TextField(null=True)  # of a sidecar
     created_by = TextField(null=True)
 
@@ -257,9 +265,9 @@ class TranscriptionRow(Model):
     attempts = IntegerField()  # in a row that have finished no passage
     owner = TextField(null=True)  # the engine that makes it
     lease = IntegerField()  # incremented by each claim, never decremented
-    next_at = BigIntegerField()  # earliest time of the next claim
-    created_at = BigIntegerField()
-    completed_at = BigIntegerField(null=True)
+    next_at = DueField()  # earliest time of the next claim
+    created_at = MomentField()
+    completed_at = MomentField(null=True)
     created_by = TextField(null=True)
 
     class Meta:
@@ -286,7 +294,7 @@ class SegmentListRow(Model):
     title = TextField()
     segments = JsonText()
     look = JsonText()  # output and subtitles, if they are given
-    updated_at = BigIntegerField()
+    updated_at = MomentField()
     created_by = TextField(null=True)  # who stored the first version
 
     class Meta:
@@ -302,8 +310,8 @@ class ClipRow(Model):
     state = TextField()
     status = TextField()  # the API's status, generated from state
     object_key = TextField()
-    created_at = BigIntegerField()
-    completed_at = BigIntegerField(null=True)
+    created_at = MomentField()
+    completed_at = MomentField(null=True)
     progress = DoubleField()
     step = TextField(null=True)
     profile = TextField()
@@ -316,9 +324,9 @@ class ClipRow(Model):
     webhook_url = TextField(null=True)
     owner = TextField(null=True)  # the engine that cuts it
     crashes = IntegerField()
-    next_at = BigIntegerField()  # earliest time of the next claim
-    queued_at = BigIntegerField(default=0)  # when it was last queued, or became due after that
-    expires_at = BigIntegerField(null=True)
+    next_at = DueField()  # earliest time of the next claim
+    queued_at = MomentField(default=0)  # when it was last queued, or became due after that
+    expires_at = MomentField(null=True)
     long = BooleanField()  # more than ten minutes
     finished = JsonText(null=True)  # cut and verified, in scratch, not yet in the store
     outage_ms = BigIntegerField(default=0)  # time spent waiting for an unavailable store
@@ -336,10 +344,10 @@ class ClipRow(Model):
     size_bytes = BigIntegerField(default=0)  # 0 until it is complete
     duration_seconds = DoubleField(default=0)  # of the file; as requested until it is complete
     snap = JsonText(null=True)  # moments to which the cuts move; null if they stay
-    wait_until = BigIntegerField(null=True)  # of a clip of what is not recorded yet
+    wait_until = MomentField(null=True)  # of a clip of what is not recorded yet
     on_timeout = TextField(null=True)  # fail or clamp; null for fail
-    start_time = BigIntegerField(null=True)  # by the clock of its recording; null if that is unknown
-    end_time = BigIntegerField(null=True)
+    start_time = MomentField(null=True)  # by the clock of its recording; null if that is unknown
+    end_time = MomentField(null=True)
     warnings = JsonText(null=True)  # known when it was created; null without any
     without = JsonText(null=True)  # silence and fillers that are removed; null if they are kept
     caption_style = JsonText(null=True)  # of subtitles that are burnt in; null for white letters with an outline
@@ -376,10 +384,10 @@ class MarkerRow(Model):
     recording_id = TextField()
     key = TextField()  # hash of the other columns
     at_seconds = DoubleField(null=True)
-    time = BigIntegerField(null=True)  # instead of at_seconds
+    time = MomentField(null=True)  # instead of at_seconds
     seconds = DoubleField()
     label = TextField()
-    created_at = BigIntegerField()
+    created_at = MomentField()
 
     class Meta:
         table_name = "markers"
@@ -395,16 +403,16 @@ class RuleRow(Model):
     needs = IntegerField()  # format of rows, see `row_format`
     revision = IntegerField()
     since_seq = BigIntegerField()  # it acts on later events
-    created_at = BigIntegerField()
-    updated_at = BigIntegerField()
-    removed_at = BigIntegerField(null=True)  # deleted, or removed from the settings, and not shown any more
+    created_at = MomentField()
+    updated_at = MomentField()
+    removed_at = MomentField(null=True)  # deleted, or removed from the settings, and not shown any more
     made = BigIntegerField(default=0)
     skipped = BigIntegerField(default=0)
     failed = BigIntegerField(default=0)
     failures_in_row = IntegerField(default=0)
     stopped_reason = TextField(null=True)
     last_error = JsonText(null=True)
-    last_at = BigIntegerField(null=True)
+    last_at = MomentField(null=True)
     backfill = JsonText(null=True)  # see `Rule`
     backfilling = BooleanField(default=False)
     created_by = TextField(null=True)
@@ -437,9 +445,9 @@ class BatchRow(Model):
     attempts = IntegerField(default=0)  # in a row that have made nothing
     owner = TextField(null=True)  # the engine that expands it, or makes its clips
     lease = IntegerField(default=0)  # incremented by each claim, never decremented
-    next_at = BigIntegerField()  # earliest time of the next claim
-    created_at = BigIntegerField()
-    ended_at = BigIntegerField(null=True)
+    next_at = DueField()  # earliest time of the next claim
+    created_at = MomentField()
+    ended_at = MomentField(null=True)
     has_items = BooleanField(default=False)  # they are not deleted yet
     created_by = TextField(null=True)  # of a request
 
@@ -463,7 +471,7 @@ class BatchItemRow(Model):
 
 
 class StorageDayRow(Model):
-    day = BigIntegerField(primary_key=True)  # its start
+    day = MomentField(primary_key=True)  # its start
     recordings = IntegerField()
     recordings_bytes = BigIntegerField()
     clips = IntegerField()
@@ -477,12 +485,12 @@ class ShareRow(Model):
     share_id = TextField(primary_key=True)
     sha256 = TextField()  # of the token in the link
     clip_id = TextField()
-    created_at = BigIntegerField()
-    expires_at = BigIntegerField(null=True)
+    created_at = MomentField()
+    expires_at = MomentField(null=True)
     download = BooleanField()
     embed = BooleanField()
     views = IntegerField()
-    last_viewed_at = BigIntegerField(null=True)
+    last_viewed_at = MomentField(null=True)
     created_by = TextField(null=True)
 
     class Meta:
@@ -492,7 +500,7 @@ class ShareRow(Model):
 class RemovalRow(Model):
     id = AutoField()
     key = TextField()
-    next_at = BigIntegerField()
+    next_at = DueField()
     looks = IntegerField(default=1)  # remaining deletions
     owner = TextField(null=True)  # the engine that deletes it
     lease = IntegerField(default=0)  # incremented by each claim, never decremented
@@ -516,7 +524,7 @@ class EventRow(Model):
     clip_id = TextField(null=True)
     recording_id = TextField(null=True)
     payload = TextField()  # the exact webhook body
-    created_at = BigIntegerField()
+    created_at = MomentField()
     engine_id = TextField(null=True)  # the engine that recorded it, and counts it in its metrics
     request_id = TextField(null=True)  # of the clip, which may be deleted before its webhooks are sent
     traceparent = TextField(null=True)
@@ -532,12 +540,12 @@ class EndpointRow(Model):
     events = JsonText()
     secret = TextField()
     previous_secret = TextField(null=True)
-    previous_until = BigIntegerField(null=True)
+    previous_until = MomentField(null=True)
     enabled = BooleanField()
     origin = TextField()
-    created_at = BigIntegerField()
+    created_at = MomentField()
     disabled_reason = TextField(null=True)
-    failing_since = BigIntegerField(null=True)
+    failing_since = MomentField(null=True)
     format = TextField(default="json")
 
     class Meta:
@@ -555,8 +563,8 @@ class DeliveryRow(Model):
     target = TextField()  # has one request at a time: the endpoint, or the origin of a clip's webhook_url
     status = TextField()
     attempt = IntegerField()
-    created_at = BigIntegerField()
-    next_at = BigIntegerField(null=True)  # None: no more attempts
+    created_at = MomentField()
+    next_at = DueField(null=True)  # None: no more attempts
     owner = TextField(null=True)
     last_status_code = IntegerField(null=True)
     last_error = TextField(null=True)
@@ -570,7 +578,7 @@ class AttemptRow(Model):
     id = AutoField()
     delivery_id = TextField()
     attempt = IntegerField()
-    at = BigIntegerField()
+    at = MomentField()
     outcome = TextField()
     status_code = IntegerField(null=True)
     error = TextField(null=True)
@@ -584,7 +592,7 @@ class EngineRow(Model):
     engine_id = TextField(primary_key=True)
     host = TextField()
     pid = IntegerField()
-    beat_at = BigIntegerField()  # by the clock of the database
+    beat_at = MomentField()  # by the clock of the database
     stopping = BooleanField(default=False)  # on purpose
     schema_version = IntegerField(default=17)  # newest that it supports
     version = TextField(null=True)  # of the program
@@ -602,7 +610,7 @@ class IdempotencyRow(Model):
     status = IntegerField()
     body = JsonText()
     headers = JsonText()
-    created_at = BigIntegerField()
+    created_at = MomentField()
 
     class Meta:
         table_name = "idempotency"
@@ -616,7 +624,7 @@ class AuditRow(Model):
     """
 
     audit_id = StoredText(primary_key=True)
-    at = StoredBigInteger()
+    at = StoredMoment()
     action = StoredText()
     outcome = StoredText()  # done or refused
     count = StoredInteger()
@@ -639,8 +647,8 @@ class AuditBatchRow(Model):
 
     number = BigIntegerField(primary_key=True)
     entries = JsonText()  # id and tag of each row, in their order
-    newest_at = BigIntegerField()  # of its rows
-    sealed_at = BigIntegerField()
+    newest_at = MomentField()  # of its rows
+    sealed_at = MomentField()
     head = TextField()
 
     class Meta:

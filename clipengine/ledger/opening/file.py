@@ -15,6 +15,7 @@ from clipengine.ledger.database.backend import BUSY_SECONDS
 from clipengine.ledger.database.compatibility import schema_version
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate
+from clipengine.ledger.database.moment_columns import count_outside
 from clipengine.ledger.database.sqlite import RESTORE_HINT, Sqlite
 from clipengine.ledger.opening.commit_watermark import META_NAME, check_counter, read_watermark
 from clipengine.ledger.opening.commit_watermark import SUFFIX as WATERMARK_SUFFIX
@@ -83,6 +84,19 @@ def inspect_file(path: Path) -> str:
         Vault.of(path.with_name(KEY_FILE), meta[KEY_CHECK], ledger=path.name)
     later = "" if version == len(MIGRATIONS) else f", {len(MIGRATIONS)} at the next start"
     return f"{path.stat().st_size / 1e6:.1f} MB, sound, schema version {version}{later}"
+
+
+def moments_outside_file(path: Path) -> dict[str, int]:
+    """Return the number of rows with a time out of bounds, see `count_outside`. Raises StartupError."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as file:
+            query = "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table'"
+            existing: dict[str, set[str]] = {}
+            for table, column in file.execute(query):
+                existing.setdefault(table, set()).add(column)
+            return count_outside(lambda sql: file.execute(sql).fetchall(), existing)
+    except sqlite3.Error as error:
+        raise StartupError(f"{path} cannot be read: {error}", hint=RESTORE_HINT) from error
 
 
 def is_current_file(path: Path) -> bool:

@@ -13,7 +13,7 @@ from clipengine.ledger.database.backend import Location, PostgresLocation
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import new_secret
 from clipengine.ledger.engines import Engines
-from clipengine.ledger.opening.file import inspect_file, is_current_file, open_file
+from clipengine.ledger.opening.file import inspect_file, is_current_file, moments_outside_file, open_file
 from clipengine.ledger.opening.moved import check_not_moved, mark_moved
 from clipengine.ledger.vault import Vault
 from clipengine.settings import Settings
@@ -43,6 +43,14 @@ def inspect(location: Location) -> str:
         return str(_postgres_open().inspect_postgres(location))
     check_not_moved(location)
     return inspect_file(location)
+
+
+def moments_outside(location: Location) -> dict[str, int]:
+    """Return the number of rows with a time before 1970 or after 2199 by column. Raises StartupError."""
+    if isinstance(location, PostgresLocation):
+        found: dict[str, int] = _postgres_open().moments_outside_postgres(location)
+        return found
+    return moments_outside_file(location)
 
 
 def why_unreachable(location: Location) -> str | None:

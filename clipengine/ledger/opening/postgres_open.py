@@ -9,6 +9,7 @@ from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.database.compatibility import check_supported, schema_version
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate
+from clipengine.ledger.database.moment_columns import count_outside
 from clipengine.ledger.database.postgres import BUSY, Postgres, connect
 from clipengine.ledger.engines import Engines
 from clipengine.ledger.vault import KEY_CHECK, Vault
@@ -69,6 +70,21 @@ def inspect_postgres(shared: PostgresLocation) -> str:
             return f"{about}, {database.sizes()[0] / 1e6:.1f} MB, schema version {version}{later}"
     except StorageError as error:
         raise StartupError(f"{database.name} cannot be opened: {error.message}", hint=error.hint) from error
+    finally:
+        database.close()
+
+
+def moments_outside_postgres(shared: PostgresLocation) -> dict[str, int]:
+    """Return the number of rows with a time out of bounds, see `count_outside`. Raises StartupError."""
+    database = postgres_database(shared)
+    try:
+        query = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
+        existing: dict[str, set[str]] = {}
+        for table, column in database.run(query):
+            existing.setdefault(table, set()).add(column)
+        return count_outside(database.run, existing)
+    except StorageError as error:
+        raise StartupError(f"{database.name} cannot be read: {error.message}", hint=error.hint) from error
     finally:
         database.close()
 
