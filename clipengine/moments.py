@@ -45,7 +45,7 @@ def parse_http_date(text: str) -> int:
     """Parse a date of a header (RFC 9110). Raises ValueError."""
     try:
         found = parsedate_to_datetime(text[:_MAX_CHARACTERS])
-    except (TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError):
         _refuse(text)
     return check_moment(_since_1970(found if found.tzinfo else found.replace(tzinfo=UTC)) // 1000)
 

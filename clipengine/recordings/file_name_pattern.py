@@ -260,6 +260,8 @@ class NamePattern:
         """Return why a name of the right form belongs to no recording, or None if it has another form or does."""
         if self._expression.fullmatch(name) is None or self.group_of(name) is not None:
             return None
+        if self._day is not None and "s" in self._fields:  # it may be of another day
+            return None
         return f"its name has no time of a day of {FIRST_DAY.year} to {LAST_DAY.year}"
 
     def match(self, name: str) -> Named | None:
@@ -294,6 +296,8 @@ class NamePattern:
         clock = (int(values.get("H") or 0), int(values.get("M") or 0), int(values.get("S") or 0))
         local = datetime.combine(day, time(*clock, int((values.get("f") or "0").ljust(6, "0"))))
         first, second = (self._microseconds(local.replace(tzinfo=self._zone, fold=fold)) for fold in (0, 1))
+        if self.has_date and not is_moment(first // 1000):
+            return None
         return Named(first, number, camera, day, second if second > first else None)
 
     @staticmethod

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from clipengine.errors import PatternInvalid, RecordingMissing, TooManyPieces
+from clipengine.moments import note_left_out
 from clipengine.recordings.discovery import is_of_clip
 from clipengine.recordings.file_name_pattern import FolderSource, InvalidPattern, Named, NamePattern
 from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
@@ -108,9 +109,11 @@ def matching(store: Store, folder: str, prefix: str, pattern: NamePattern, *, af
             raise TooManyPieces(f"more than {MAX_LISTED} objects begin with {prefix!r}", hint=_SHRINK_HINT)
         if info.size == 0 or is_of_clip(info.key):
             continue
-        named = pattern.match(info.key.removeprefix(folder))
-        if named is not None:
+        name = info.key.removeprefix(folder)
+        if (named := pattern.match(name)) is not None:
             yield named, info
+        elif (reason := pattern.misfit(name)) is not None:
+            note_left_out(f"the folder {folder}", "a file", f"{info.key}: {reason}")
 
 
 def lacks_files(store: Store, source: FolderSource) -> bool:

@@ -11,6 +11,7 @@ from fractions import Fraction
 
 import pytest
 
+from clipengine.moments import END
 from clipengine.recordings.file_name_pattern import (
     MAX_PATTERN_CHARACTERS,
     FolderSource,
@@ -329,6 +330,7 @@ def test_file_of_an_impossible_day_belongs_to_no_recording() -> None:
     ("name", "reason"),
     [
         ("a/9999-12-31/23.59.59.ts", "its name has no time of a day of 1970 to 2199"),
+        ("a/1970-01-01/00.00.00.ts", "its name has no time of a day of 1970 to 2199"),  # 1969 east of Greenwich
         ("a/2026-11-29/24.00.00.ts", "its name has no time of a day of 1970 to 2199"),
         ("a/2026-11-29/23.60.00.ts", "its name has no time of a day of 1970 to 2199"),
         ("a/2026-11-29/23.59.59.ts", None),
@@ -337,3 +339,25 @@ def test_file_of_an_impossible_day_belongs_to_no_recording() -> None:
 )
 def test_reason_for_a_misfit_is_named(name: str, reason: str | None) -> None:
     assert NamePattern("{camera}/%Y-%m-%d/%H.%M.%S.ts").misfit(name) == reason
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize(
+    ("name", "is_moment"),
+    [
+        ("1970-01-01T00.00.00.ts", False),
+        ("1970-01-02T00.00.00.ts", True),
+        ("2199-12-30T23.59.59.ts", True),
+        ("2199-12-31T00.00.00.ts", False),
+    ],
+)
+def test_times_of_names_are_moments_in_every_time_zone(name: str, is_moment: bool, zone: str) -> None:
+    found = NamePattern("%Y-%m-%dT%H.%M.%S.ts", timezone=zone).match(name)
+    assert (found is not None) == is_moment
+    assert found is None or 0 <= (found.time or 0) < END * 1000
+
+
+@pytest.mark.parametrize(("name", "time"), [("7258118399.ts", 7_258_118_399_000_000), ("7258118400.ts", None)])
+def test_seconds_in_names_are_moments(name: str, time: int | None) -> None:
+    found = NamePattern("%s.ts").match(name)
+    assert (found and found.time) == time

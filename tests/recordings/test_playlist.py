@@ -105,6 +105,28 @@ def test_date_of_a_segment_is_read_if_it_is_one(text: str, date: int | None) -> 
     assert media(f"#EXT-X-PROGRAM-DATE-TIME:{text}", "#EXTINF:4,", "a.ts").segments[0].date == date
 
 
+@pytest.mark.parametrize(
+    ("time", "date"),
+    [
+        ("1795867200500", 1_795_867_200_500_000),
+        ("20261128120000500", 1_795_867_200_500_000),
+        ("7258118400000", None),
+        ("99991231235959999", None),
+        ("00010101000000000", None),
+    ],
+)
+def test_date_of_agora_is_a_moment(time: str, date: int | None) -> None:
+    found = media(f"#EXT-X-AGORA-TRACK-EVENT:EVENT=START,TIME={time}", "#EXTINF:4,", "a.ts")
+    assert (found.segments[0].date, found.invalid_date is None) == (date, date is not None)
+
+
+def test_first_date_that_is_left_out_has_a_reason() -> None:
+    dates = ("9999-12-31T23:59:59-23:59", "yesterday", "2026-11-28T12:00:00Z")
+    found = media(*(line for each in dates for line in (f"#EXT-X-PROGRAM-DATE-TIME:{each}", "#EXTINF:4,", "a.ts")))
+    assert [each.date for each in found.segments] == [None, None, 1_795_867_200_000_000]
+    assert found.invalid_date == "must be between 1970 and 2199, in UTC"
+
+
 def test_best_variant_has_the_most_pixels_then_the_highest_bandwidth() -> None:
     found = master(
         '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="English",LANGUAGE="en",URI="en.m3u8"',

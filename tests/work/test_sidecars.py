@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,6 +146,9 @@ def test_sidecars_that_appear_after_the_recording_is_complete_make_rules_act_onc
         (b'{"markers": [{"at_seconds": 1, "time": "2026-01-01T00:00:00Z"}]}', "either at_seconds or time"),
         (b'{"markers": [{"time": "2026-01-01T00:00:00"}]}', "/markers/0/time"),
         (b'{"markers": [{"at_seconds": 1, "label": "\\ud800"}]}', "/markers/0/label"),
+        (b'{"markers": [{"time": 253402300799999}]}', "/markers/0/time"),
+        (b'{"markers": [{"time": "2026-01-01T00:00:60Z"}]}', "/markers/0/time"),
+        (b'{"markers": [{"time": "9999-12-31T23:59:59-23:59", "label": 1}]}', "it is not a list of markers"),
         (b'{"markers": [{}]}', "either at_seconds or time"),
         (b'{"marks": []}', "/markers"),
         (b"[]", "it is not a list of markers"),
@@ -163,6 +167,21 @@ def test_file_of_markers_beyond_a_limit_is_not_used(
         Sidecars(engine.ledger, engine.store).attach_all(recording)
     assert "talk.markers.json is not used" in caplog.text
     assert engine.ledger.markers.list(recording.recording_id) == []
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "2200-01-01T00:00:00Z"])
+def test_marker_with_a_time_beyond_the_calendar_is_left_out_with_a_reason(
+    engine: RecordedEngine, caplog: pytest.LogCaptureFixture, time: str
+) -> None:
+    marks = [{"time": time}, {"at_seconds": 1}, {"time": "2026-01-01T00:00:00+23:59:59.999999"}]
+    drop(engine, "in/talk.markers.json", json.dumps({"markers": marks}).encode())
+    recording = engine.make_recording("in/talk.mp4")
+    with caplog.at_level(logging.WARNING):
+        Sidecars(engine.ledger, engine.store).attach_all(recording)
+    kept = engine.ledger.markers.list(recording.recording_id)
+    assert {(each.at_seconds, each.time) for each in kept} == {(1.0, None), (None, 1_767_139_200_000)}
+    reason = "/markers/0/time: must be between 1970 and 2199, in UTC"
+    assert f"1 markers of in/talk.markers.json are left out: {reason}" in caplog.text
 
 
 def test_nul_and_controls_in_labels_of_markers_are_cleaned() -> None:
