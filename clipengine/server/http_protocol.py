@@ -19,6 +19,18 @@ HEADER_SECONDS = 15.0  # from the connection, or the first byte of a further req
 HEADER_BYTES = 64 * 1024  # the request line and the headers; also what may lie between two bytes of a body
 TARGET_BYTES = 8 * 1024  # the path and the query
 HEADERS = 100
+# Headers that decide something and may occur once: of two, a proxy may have judged one and the engine another.
+# Headers of users that a proxy states are refused as well, see `proxy_identity`.
+ONCE = frozenset(
+    {
+        *(b"authorization", b"content-encoding", b"content-type", b"cookie", b"host", b"idempotency-key", b"if-range"),
+        *(b"last-event-id", b"mcp-method", b"mcp-name", b"mcp-protocol-version", b"mcp-session-id"),
+        *(b"origin", b"range", b"sec-fetch-site", b"tus-resumable", b"upload-checksum", b"upload-concat"),
+        *(b"upload-defer-length", b"upload-length", b"upload-offset", b"webhook-id", b"webhook-signature"),
+        *(b"webhook-timestamp", b"x-clipengine-page", b"x-webhook-signature", b"x-webhook-timestamp"),
+        *(b"x-zm-request-timestamp", b"x-zm-signature"),
+    }
+)
 PIPELINED = 16  # requests that wait for the response to an earlier one of their connection
 LINGER_SECONDS = 2.0  # after a response sent before the end of the body; an earlier close could discard it
 
@@ -71,6 +83,9 @@ class LimitedProtocol(HttpToolsProtocol):
         self._stop_timer()
         if (exceeded := self._exceeded_limit()) is not None:
             self._reject(HeadersTooLarge(exceeded))
+        elif (repeated := self._repeated_header()) is not None:
+            hint = "Send the header once; a proxy that adds it must replace the one of the client."
+            self._reject(MalformedRequest(f"The request has the header {repeated} twice", hint=hint))
         elif len(self.pipeline) >= PIPELINED:
             self.transport.close()
         elif not self.transport.is_closing():
@@ -84,6 +99,16 @@ class LimitedProtocol(HttpToolsProtocol):
             return f"The path and query exceed {TARGET_BYTES} bytes"
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEADER_BYTES:
             return f"The request headers exceed {HEADER_BYTES} bytes"
+        return None
+
+    def _repeated_header(self) -> str | None:
+        """Return the name of a header that may occur once and is repeated, or None."""
+        found = set()
+        for name, _ in self.headers:
+            if name in found:
+                return name.decode()
+            if name in ONCE:
+                found.add(name)
         return None
 
     def on_body(self, body: bytes) -> None:

@@ -21,6 +21,7 @@ from tests.support import raw_requests
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.memory import memory_growth_below
 from tests.support.raw_requests import CHUNKED, ENDLESS, PIECES
+from tests.support.tus import BYTES, begin, offset
 from tests.support.waiting import until
 
 ORIGIN = "https://app.example.org"
@@ -108,6 +109,55 @@ class TestHeads:
         answer = answer_to(server, garbage)
         assert re.match(rb"HTTP/1\.1 4\d\d ", answer), answer
         assert b"malformed_request" in answer
+
+
+class TestRepeatedHeaders:
+    """Of two headers, a proxy may have judged the one and the engine the other."""
+
+    @pytest.mark.parametrize("name", sorted(each.decode() for each in http_protocol.ONCE))
+    def test_header_that_decides_something_may_occur_once(self, server: ApiServer, name: str) -> None:
+        fields = [f"{name}: a", f"{name.title()}: a"]
+        if name in ("authorization", "host"):  # which the head has already
+            fields.pop()
+        answer = answer_to(server, head(server, "GET /v1/clips", *fields))
+        assert answer.startswith(b"HTTP/1.1 400 "), answer
+        assert b"the header %s twice" % name.encode() in answer
+
+    def test_second_offset_changes_nothing(self, server: ApiServer, engine: RecordedEngine) -> None:
+        with server.client() as http:
+            path = begin(http, 10).headers["location"]
+            fields = ["Upload-Offset: 0", "Upload-Offset: 5", f"Content-Type: {BYTES}", "Content-Length: 5"]
+            answer = answer_to(server, head(server, f"PATCH {path}", *fields) + b"hello")
+            assert answer.startswith(b"HTTP/1.1 400 "), answer
+            assert offset(http, path) == 0
+
+    def test_lists_may_be_sent_in_several_headers(self, server: ApiServer) -> None:
+        fields = ["Accept: a/b", "Accept: c/d", "If-Match: a", "If-Match: b", "Via: a", "Via: b"]
+        answer = answer_to(server, head(server, "GET /livez", *fields, "Connection: close"))
+        assert answer.startswith(b"HTTP/1.1 200 "), answer
+
+    def test_each_header_that_the_engine_reads_is_single_or_a_list(self) -> None:
+        """A new header must be added to ONCE, or here if its values are a list or decide nothing."""
+        several = {
+            *("accept", "accept-encoding", "accept-language", "if-match", "if-none-match", "upload-metadata"),
+            *("purpose", "sec-purpose", "user-agent", "x-request-id", "traceparent", "content-length"),
+            "transfer-encoding",  # the parser refuses repeated ones of these two
+        }
+        read = re.compile(
+            r"""headers\.get(?:list)?\("([A-Za-z-]+)"|request\.headers\["([a-z-]+)"\]"""
+            r"""|"([a-z-]+)" (?:not )?in request\.headers|\b_?(?:header|number)\(request, "([A-Za-z-]+)\""""
+        )
+        package = Path(http_protocol.__file__).parents[1]
+        found = {
+            next(filter(None, match.groups())).lower()
+            for folder in ("api/http", "api/routes", "ingest", "mcp", "server")
+            for path in (package / folder).rglob("*.py")
+            for match in read.finditer(path.read_text())
+        }
+        once = {name.decode() for name in http_protocol.ONCE}
+        assert found - once - several == set()
+        assert {"authorization", "x-zm-signature", "upload-offset", "webhook-signature"} <= found
+        assert not once & several
 
 
 class TestBodies:

@@ -48,7 +48,7 @@ def _number(digits: str) -> int:
 
 def if_match(request: Request) -> str | None:
     """Return the If-Match of a request. Raises RequestError if it is too long."""
-    given = request.headers.get("if-match")
+    given = ",".join(request.headers.getlist("if-match")) if "if-match" in request.headers else None
     if given is not None and len(given) > MAX_IF_MATCH:
         raise invalid_header("If-Match", f"has more than {MAX_IF_MATCH} characters")
     return given
