@@ -514,6 +514,15 @@ class UploadNotDirect(Conflict):
     default_hint = "Send the bytes with PATCH, from the offset on."
 
 
+class UploadAssembling(Conflict):
+    """All bytes of the upload are in the store, which makes one object of them."""
+
+    code = "upload_assembling"
+    title = "Upload is being assembled"
+    retryable = True
+    default_hint = "GET the upload until it has a `recording_id`."
+
+
 class RequestInProgress(Conflict):
     code = "request_in_progress"
     title = "Request in progress"

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 LEAST_BYTES_PER_SECOND = 1024
 
 
 class Pace:
-    """Throughput over the time spent waiting for a sender, checked after each `seconds` of it."""
+    """Throughput over the time spent waiting for a sender, checked after each `seconds` of it.
 
-    def __init__(self, seconds: float) -> None:
+    `least` returns the least throughput that is accepted now, in bytes per second.
+    """
+
+    def __init__(self, seconds: float, least: Callable[[], int] = lambda: LEAST_BYTES_PER_SECOND) -> None:
         self._seconds = seconds
+        self._least = least
         self._waited = 0.0
         self._received = 0
 
     def left(self) -> float:
         """Return the seconds that the next wait may take, more than 0 and at most `seconds`."""
-        earned = self._received / LEAST_BYTES_PER_SECOND
+        earned = self._received / self._least()
         return min(self._seconds, max(self._seconds, earned) - self._waited)
 
     def add(self, *, waited: float, received: int) -> None:
@@ -24,6 +30,6 @@ class Pace:
         self._received += received
         if self._waited < self._seconds:
             return
-        if self._received < self._waited * LEAST_BYTES_PER_SECOND:
-            raise TimeoutError(f"less than {LEAST_BYTES_PER_SECOND} bytes per second")
+        if self._received < self._waited * (least := self._least()):
+            raise TimeoutError(f"less than {least} bytes per second")
         self._waited, self._received = 0.0, 0

@@ -24,6 +24,17 @@ def test_sender_with_the_least_throughput_is_accepted() -> None:
         assert 0 < pace.left() <= 60
 
 
+def test_least_throughput_may_grow_while_a_body_arrives() -> None:
+    least = LEAST_BYTES_PER_SECOND
+    pace = Pace(60, lambda: least)
+    for _ in range(100):
+        pace.add(waited=1, received=LEAST_BYTES_PER_SECOND)
+    least *= 2
+    pace.add(waited=19, received=19 * LEAST_BYTES_PER_SECOND)
+    with pytest.raises(TimeoutError, match="2048"):
+        pace.add(waited=1, received=LEAST_BYTES_PER_SECOND)
+
+
 def test_burst_counts_for_its_window_only() -> None:
     pace = Pace(60)
     pace.add(waited=59.5, received=1_000_000_000)

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache, partial
 
-import anyio
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -23,6 +22,7 @@ from clipengine.api.http.problems import on_error, on_http_exception
 from clipengine.api.http.provider_slots import ProviderSlots
 from clipengine.api.http.proxy_identity import ProxyIdentities
 from clipengine.api.http.session_cookies import Cookies
+from clipengine.api.http.upload_slots import UploadSlots
 from clipengine.api.reference import openapi
 from clipengine.api.routes import (
     archives,
@@ -74,7 +74,7 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
     """
     changes = ChangeBroadcast()
     engine.ledger.on_change(changes.notify)
-    upload_slots = anyio.CapacityLimiter(uploads.MAX_UPLOADS)
+    upload_slots = UploadSlots()
     operations: list[Operation] = [
         *recordings.OPERATIONS,
         *uploads.operations(upload_slots),

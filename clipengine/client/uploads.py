@@ -21,6 +21,7 @@ PATIENCE_SECONDS = 300.0
 _ONE_REQUEST_BYTES = 16 << 20  # what the server stores in one step
 _LAST_BYTE_SECONDS = 60  # in which the store assembles the object; after it, the offset is requested
 _TEMPORARY = (409, 423, *TEMPORARY_STATUSES)  # and while another request sends the same upload
+_AGAIN = "Call this again later, with the same idempotency key."
 _LINKS = 16  # of one request: slow connections send these parts before the links expire
 _PART_ATTEMPTS = 3
 _VERSION = {"Tus-Resumable": "1.0.0"}
@@ -126,7 +127,10 @@ class Upload:
             else:
                 return (yield from self._append(upload))
         request = Request("GET", _path(upload), headers=_VERSION, extra_time=_LAST_BYTE_SECONDS)
-        return UploadObject.from_object((yield from self.api.call(request)))
+        found = UploadObject.from_object((yield from self.api.call(request)))
+        if found.recording_id is None and found.offset >= self.file.size:  # another request registers it
+            raise ApiError(409, "upload_assembling", "The store still assembles the upload", _AGAIN)
+        return found
 
     def _send_parts(self, upload: UploadObject, part_bytes: int) -> Steps[None]:
         """Send the next missing parts to the store. Raises _PartRefused if it does not take one."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from clipengine.errors import RateLimited, UploadLocked, UploadNotFound
+from clipengine.errors import RateLimited, UploadAssembling, UploadLocked, UploadNotFound
 from clipengine.ledger.database.act import Act, acting, current_act
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import ResumableUploadRow
@@ -70,7 +70,10 @@ class ResumableUploads:
         return _upload(row)
 
     def claim(self, id: str, owner: str, *, since: int) -> ResumableUpload:
-        """Claim an upload that was touched `since` that time. Raises UploadNotFound, and UploadLocked if claimed."""
+        """Claim an upload that was touched `since` that time.
+
+        Raises UploadNotFound, and if it is claimed UploadLocked, or UploadAssembling after its last byte.
+        """
         free = ResumableUploadRow.select().where(
             ResumableUploadRow.upload_id == id,
             ResumableUploadRow.owner.is_null(),
@@ -78,7 +81,9 @@ class ResumableUploads:
         )
         for row in self._leases.claim(lambda: free, owner):
             return _upload(row)
-        self.get(id, since=since)
+        claimed = self.get(id, since=since)
+        if claimed.partial.is_whole and claimed.completed_at is None:
+            raise UploadAssembling("The parts of this upload are being assembled")
         raise UploadLocked("Another request sends bytes of this upload")
 
     def expire(self, upload: ResumableUpload) -> None:

@@ -101,7 +101,7 @@ class UploadReceiver:
 
         Each state is recorded when the store has it, but with a `check` only the last one, unless the check of the
         whole body raises. If the body is the whole recording, a local copy of it is kept for the previews.
-        Raises UploadNotFound, UploadLocked, UploadOffsetConflict, and the errors of body and store.
+        Raises UploadNotFound, UploadLocked, UploadAssembling, UploadOffsetConflict, and the errors of body and store.
         """
         with self._claimed(id) as claimed, ExitStack() as stack:
             upload, _ = self._counted(claimed)
@@ -114,11 +114,21 @@ class UploadReceiver:
                 upload, _ = self._counted(upload)
             return self._completed(upload, copied)
 
-    def complete(self, id: str) -> ResumableUpload:
-        """Register the recording of an upload if the store has all bytes, and return the upload up to its offset."""
+    def count(self, id: str) -> ResumableUpload:
+        """Return the upload, up to the offset that the parts which clients have sent to the store reach.
+
+        Raises UploadNotFound, UploadLocked, UploadAssembling, and the errors of the store.
+        """
         with self._claimed(id) as claimed:
-            upload, _ = self._counted(claimed)
-            return self._completed(upload)
+            return self._counted(claimed)[0]
+
+    def complete(self, id: str) -> ResumableUpload:
+        """Register the recording of an upload that was counted, if the store has all bytes, and return the upload.
+
+        Raises the errors of `count`.
+        """
+        with self._claimed(id) as claimed:
+            return self._completed(claimed)
 
     def part_bytes(self, upload: ResumableUpload) -> int | None:
         """Return the size of the parts that clients may send to the store themselves, or None if they may not."""
@@ -132,7 +142,8 @@ class UploadReceiver:
     def links(self, id: str, numbers: Collection[int]) -> PartLinks:
         """Return links to which a client sends parts of an upload.
 
-        Raises UploadNotFound, UploadLocked, UploadNotDirect, InvalidRequest, and the errors of the store.
+        Raises UploadNotFound, UploadLocked, UploadAssembling, UploadNotDirect, InvalidRequest, and the errors of the
+        store.
         """
         with self._claimed(id) as upload:
             direct = self._store.direct
@@ -150,7 +161,10 @@ class UploadReceiver:
             return PartLinks(upload.partial, urls, expires_at)
 
     def end(self, id: str) -> None:
-        """Delete an upload and, unless it is a recording by now, its bytes. Raises UploadNotFound, UploadLocked."""
+        """Delete an upload and, unless it is a recording by now, its bytes.
+
+        Raises UploadNotFound, UploadLocked, UploadAssembling.
+        """
         self._disk.freeing(partial(self._end, id))
 
     def _end(self, id: str) -> None:

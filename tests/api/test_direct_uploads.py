@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from clipengine.api.http.open_streams import SLOTS
 from clipengine.errors import StorageUnavailable
 from clipengine.ledger.audit import AuditFilter
 from clipengine.ledger.recordings import RecordingFilter
@@ -18,6 +21,7 @@ from clipengine.work.upload_receiver import UploadReceiver
 from tests.support.api import ApiServer, RecordedEngine, recorded_engine
 from tests.support.s3 import QUICK, S3Server, bucket, open_uploads, s3  # noqa: F401 - fixtures
 from tests.support.tus import append, begin, offset
+from tests.support.waiting import until
 
 PART = 5 << 20
 DATA = random.Random(5).randbytes(3 * PART + 1000)
@@ -185,6 +189,59 @@ def test_registration_after_the_object_was_assembled(
             assert code(http.get(path)) == (503, "storage_unavailable")
     assert http.get(path).json()["offset"] == len(DATA)
     registered(http, engine, path)
+
+
+def test_upload_that_is_assembled_shows_its_state(
+    http: httpx.Client, server: ApiServer, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One request assembles the object, for minutes in some stores. Others show the upload, and change nothing."""
+    assembling, release, finish = threading.Event(), threading.Event(), engine.store.finish
+
+    def slow(partial: Any) -> Any:
+        assembling.set()
+        assert release.wait(300)
+        return finish(partial)
+
+    path, other = begun(http), begun(http)
+    send(http, path, 1, 2, 3, 4)
+    send(http, other, 1, 2, 3, 4)
+    monkeypatch.setattr(engine.store, "finish", slow)
+    monkeypatch.setitem(SLOTS, "assemblies of uploads", 2)  # of which the share of a key is one
+    with server.client() as asking, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(asking.get, path)
+        assert assembling.wait(300)
+        for each in (path, other):
+            shown = http.get(each)
+            assert (shown.status_code, shown.json()["offset"], shown.json()["recording_id"]) == (200, len(DATA), None)
+            assert offset(http, each) == len(DATA)
+        for answer in (http.delete(path), ask(http, path, 1), append(http, path, len(DATA), b"")):
+            assert code(answer) == (409, "upload_assembling")
+        assert ask(http, other, 1).status_code == 200
+        release.set()
+        assert first.result(300).json()["recording_id"]
+    assert http.get(other).json()["recording_id"]
+    assert http.delete(path).status_code == 204
+    assert len(engine.ledger.recordings.list(RecordingFilter(limit=9)).data) == 2
+
+
+def test_offset_is_shown_while_another_request_sends_bytes(
+    http: httpx.Client, server: ApiServer, engine: RecordedEngine
+) -> None:
+    path, release = begun(http), threading.Event()
+    send(http, path, 1)
+
+    def slow() -> Iterator[bytes]:
+        yield DATA[PART : 2 * PART]
+        release.wait(300)
+
+    with server.client() as sending, ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(append, sending, path, PART, slow())
+        until(lambda: bool(engine.upload_receiver.in_flight()))  # a HEAD that comes first would lock it
+        until(lambda: offset(http, path) == 2 * PART)
+        assert http.get(path).json()["offset"] == 2 * PART
+        assert code(ask(http, path, 3)) == (423, "upload_locked")
+        release.set()
+        assert sent.result(300).status_code == 204
 
 
 def test_part_that_is_replaced_while_the_object_is_assembled(

@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from clipengine.api.http import body_pipe
-from clipengine.api.routes import uploads
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.recordings.recording import Recording, RecordingSpec
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
@@ -334,37 +333,6 @@ class TestUpload:
         thread.join(300)
         assert answers == [(503, "storage_unavailable")]
         assert not leftovers(engine)
-
-    def test_uploads_above_the_limit_are_rejected(
-        self, server: ApiServer, monkeypatch: pytest.MonkeyPatch, engine: RecordedEngine
-    ) -> None:
-        release = threading.Event()
-        begun = threading.Semaphore(0)
-
-        def body() -> Iterator[bytes]:
-            yield b"x"
-            begun.release()
-            release.wait(300)
-
-        def upload() -> None:
-            with server.client() as http:
-                http.put("/v1/recordings/upload?name=a.mp4", content=body()).raise_for_status()
-
-        threads = [threading.Thread(target=upload) for _ in range(uploads.MAX_UPLOADS)]
-        for thread in threads:
-            thread.start()
-        for _ in threads:
-            assert begun.acquire(timeout=300)
-        until(lambda: len(leftovers(engine)) == uploads.MAX_UPLOADS)
-        with server.client() as http:
-            answer = http.put("/v1/recordings/upload?name=a.mp4", content=b"x")
-            assert code(answer) == (503, "busy")
-            assert answer.headers["retry-after"] == "10"
-            assert http.get("/v1/recordings").status_code == 200  # uploads do not use the threads of the API
-        release.set()
-        for thread in threads:
-            thread.join(300)
-        assert len(files(engine)) == uploads.MAX_UPLOADS
 
 
 class TestUploadLimit:

@@ -174,6 +174,62 @@ def test_engine_that_lost_its_claim_records_nothing(http: httpx.Client, engine: 
     assert recordings(engine) == []
 
 
+class TestChunkedBodies:
+    """A body without a declared length that goes beyond the end is refused as one with it."""
+
+    @pytest.mark.parametrize(
+        "chunks",
+        [
+            [DATA + b"x"],
+            [DATA, b"x"],
+            [DATA[:2_000_000], DATA[2_000_000:], b"x" * 3000],
+            [DATA[:2_000_000], DATA[2_000_000:] + b"x"],
+        ],
+        ids=["one chunk", "chunk behind the end", "several chunks", "last chunk across the end"],
+    )
+    def test_body_beyond_the_end_registers_nothing(
+        self, http: httpx.Client, engine: RecordedEngine, chunks: list[bytes]
+    ) -> None:
+        path = begun(http)
+        assert code(append(http, path, 0, iter(chunks))) == (413, "payload_too_large")
+        assert offset(http, path) < len(DATA)
+        assert recordings(engine) == []
+        at = offset(http, path)
+        assert append(http, path, at, iter([DATA[at:]])).status_code == 204
+        assert content(engine) == [DATA]
+
+    def test_body_with_its_checksum_stores_nothing_beyond_the_end(self, http: httpx.Client) -> None:
+        path, digest = begun(http), encoded(hashlib.sha1(DATA + b"x").digest())
+        answer = append(http, path, 0, iter([DATA, b"x"]), **{"Upload-Checksum": f"sha1 {digest}"})
+        assert code(answer) == (413, "payload_too_large")
+        assert offset(http, path) == 0
+
+    def test_creation_with_a_body_beyond_the_end_registers_nothing(
+        self, http: httpx.Client, engine: RecordedEngine
+    ) -> None:
+        answer = begin(http, len(DATA), content=iter([DATA, b"x"]))
+        assert code(answer) == (413, "payload_too_large")
+        assert recordings(engine) == []
+
+    def test_bytes_after_the_last_one_are_refused(self, http: httpx.Client, engine: RecordedEngine) -> None:
+        path = begun(http, content=DATA)
+        assert append(http, path, len(DATA), iter([b""])).status_code == 204
+        assert code(append(http, path, len(DATA), iter([b"x"]))) == (413, "payload_too_large")
+        assert content(engine) == [DATA]
+
+    def test_last_bytes_before_an_interruption_are_kept(
+        self, http: httpx.Client, server: ApiServer, engine: RecordedEngine
+    ) -> None:
+        path = begun(http, 5)
+        fields = ["Upload-Offset: 0", f"Content-Type: {BYTES}", "Transfer-Encoding: chunked"]
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            request = [f"PATCH {path} HTTP/1.1", "Host: x", f"Authorization: Bearer {server.key}", *fields, "", ""]
+            connection.sendall("\r\n".join(request).encode() + b"5\r\nhello\r\n")
+            until(lambda: bool(engine.upload_receiver.in_flight()))
+            assert content(engine) == []  # more may follow
+        until(lambda: content(engine) == [b"hello"])
+
+
 class TestChecksum:
     @pytest.mark.parametrize("name", ["sha1", "sha256", "md5"])
     def test_body_with_its_checksum_is_stored(self, http: httpx.Client, engine: RecordedEngine, name: str) -> None:
@@ -227,6 +283,8 @@ class TestRequests:
             ({"Upload-Length": "9" * 5000}, "invalid_request"),
             ({"Upload-Length": str(2**62)}, "payload_too_large"),
             ({"Upload-Defer-Length": "1"}, "invalid_request"),
+            ({"Upload-Concat": "partial"}, "invalid_request"),
+            ({"Upload-Concat": "final;/v1/uploads/upl_1 /v1/uploads/upl_2"}, "invalid_request"),
             ({"Upload-Metadata": ""}, "invalid_request"),
             ({"Upload-Metadata": "filename"}, "invalid_request"),
             ({"Upload-Metadata": "filename !!!"}, "invalid_request"),

@@ -86,6 +86,19 @@ def test_interrupted_upload_continues_at_the_stored_offset(server: Receiver, cli
     assert (last.method, last.path) == ("GET", "/v1/uploads/upl_1")  # a server that does not name the recording
 
 
+def test_upload_that_is_assembled_for_another_request_is_asked_for_until_it_has_its_recording(
+    server: Receiver, client: Client, film: Path
+) -> None:
+    assembling = json_answer(UPLOAD | {"offset": 3_000_000})
+    server.script(Answer(hang_up=True), begun(3_000_000), assembling, assembling)
+    server.script(json_answer(UPLOAD | {"offset": 3_000_000, "recording_id": "rec_1"}), json_answer(RECORDING))
+    assert client.recordings.upload(film).recording_id == "rec_1"
+    assert [each.method for each in server.wait_for(6)] == ["POST", "POST", "GET", "GET", "GET", "GET"]
+    server.script(begun(3_000_000), assembling)
+    with pytest.raises(ApiError, match="upload_assembling"):
+        client.recordings.upload(film, patience=0)
+
+
 def test_open_file_is_sent_from_its_position(server: Receiver, client: Client) -> None:
     file = io.BytesIO(b"head" + bytes(LARGE))
     file.seek(4)

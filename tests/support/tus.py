@@ -24,7 +24,7 @@ def metadata(filename: str | None = "talk.mp4", recording: Any = None) -> str:
 
 
 def begin(
-    http: httpx.Client, size: int, *, recording: Any = None, content: bytes = b"", **headers: str
+    http: httpx.Client, size: int, *, recording: Any = None, content: Any = b"", **headers: str
 ) -> httpx.Response:
     given = {**HEADERS, "Upload-Length": str(size), "Upload-Metadata": metadata(recording=recording), **headers}
     if content:

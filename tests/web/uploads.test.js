@@ -20,7 +20,8 @@ const stepsOf = (...tabs) => tabs.flatMap(({list}) => list.value.map(({name, ste
 /** Wait until the uploads of the tabs have these steps, and the server receives or has received so many requests with bytes. */
 const reach = (tabs, steps, {appends}, count) => until(() => [...stepsOf(...[tabs].flat()), appends.length], [...steps, count]);
 
-const failure = (status, code = "") => Object.assign(new Error(code), {status, code, retryable: status === 0 || status === 423 || status >= 500});
+const failure = (status, code = "") =>
+  Object.assign(new Error(code), {status, code, retryable: status === 0 || status === 409 || status === 423 || status >= 500});
 const fileOf = (name, text = name) => Object.assign(new File([text], name, {lastModified: 1}));
 
 /** A server that keeps bytes by upload, and answers requests with bytes by `finish`. */
@@ -34,7 +35,8 @@ class Server {
   find(id) {
     const found = this.uploads.get(id);
     if (!found) throw failure(404);
-    return {upload_id: id, offset: found.text.length, recording_id: found.text.length === found.size ? `rec of ${id}` : null};
+    const recording_id = found.text.length === found.size && !found.assembling ? `rec of ${id}` : null;
+    return {upload_id: id, offset: found.text.length, recording_id};
   }
 
   begin = async (file, key) => {
@@ -89,7 +91,7 @@ class Browser {
       append: server.append,
       end: async (id) => server.uploads.delete(id),
       recording: async (id) => ({recording_id: id}),
-      problem: (code) => failure(400, code),
+      problem: (code, status = 400) => failure(status, code),
       storage: {
         getItem: (name) => values.get(name) ?? null,
         setItem: (name, value) => values.set(name, value),
@@ -145,6 +147,24 @@ describe("uploads", () => {
     server.finish();
     await reach(uploads, [], server, 2);
     assert.equal(server.uploads.get("upl_0").text, "all of the file");
+  });
+
+  test("one that is assembled for another request is over when it has its recording", async () => {
+    const server = new Server();
+    const uploads = new Browser(server).open();
+    uploads.add([fileOf("a", "all of the file")]);
+    await reach(uploads, ["a sending"], server, 1);
+    server.uploads.get("upl_0").assembling = true;
+    server.appends[0].store();
+    server.appends[0].reject(failure(0)); // the response is lost
+    await reach(uploads, ["a waiting"], server, 1);
+    const [{state}] = uploads.list.value;
+    uploads.wake();
+    await until(() => [state.value.error?.message], ["upload_assembling"]);
+    assert.deepEqual(stepsOf(uploads), ["a waiting"]);
+    server.uploads.get("upl_0").assembling = false;
+    uploads.wake();
+    await reach(uploads, [], server, 1);
   });
 
   test("one that the server has deleted begins anew, and says so", async () => {

@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import ClientDisconnect, Request
 
 from clipengine.api.http.rights import WAIT_SECONDS
-from clipengine.errors import ClipEngineError, Internal, MalformedRequest
-from clipengine.pace import Pace
+from clipengine.errors import ClipEngineError, Internal, MalformedRequest, PayloadTooLarge
+from clipengine.pace import LEAST_BYTES_PER_SECOND, Pace
 
 STALL_SECONDS = 60
 _PIPE_BYTES = 4 * 1024 * 1024
@@ -27,12 +27,16 @@ log = logging.getLogger(__name__)
 class BodyPipe(io.RawIOBase):
     """Written by a coroutine, read as a blocking stream by a thread; holds at most `capacity` bytes or one chunk.
 
-    If it `keeps` what has arrived, an incomplete body ends as if it were complete, and `interruption` says why.
+    If it `keeps` what has arrived, an incomplete body ends as if it were complete, and `interruption` says why. The
+    chunk that reaches `most` bytes is passed on at the end of the body: a longer body must not seem complete.
     """
 
-    def __init__(self, capacity: int = _PIPE_BYTES, *, keeps: bool = False) -> None:
+    def __init__(self, capacity: int = _PIPE_BYTES, *, keeps: bool = False, most: int | None = None) -> None:
         super().__init__()
         self.keeps = keeps
+        self._most = most
+        self._arrived = 0
+        self._last = b""
         self.interruption: ClipEngineError | None = None
         self._capacity = capacity
         self._loop = asyncio.get_running_loop()
@@ -49,20 +53,25 @@ class BodyPipe(io.RawIOBase):
         return "Ask for the offset, and continue there." if self.keeps else "Send the upload again."
 
     async def send(self, chunk: bytes) -> None:
-        """Append a chunk, waiting while the pipe is full."""
+        """Append a chunk, waiting while the pipe is full. Raises PayloadTooLarge beyond `most` bytes."""
+        self._arrived += len(chunk)
+        if self._most is not None and self._arrived >= self._most:
+            if self._arrived > self._most:
+                self._last = b""
+                raise too_long()
+            self._last = chunk or self._last
+            return
         while self._held >= self._capacity:
             self._room.clear()
             if self._held >= self._capacity:  # the reader may have consumed data meanwhile
                 await self._room.wait()
-        if chunk:
-            with self._filled:
-                self._chunks.append(memoryview(chunk))
-                self._held += len(chunk)
-                self._filled.notify()
+        with self._filled:
+            self._append(chunk)
 
     def finish(self) -> None:
         """Mark the body as complete."""
         with self._filled:
+            self._append(self._last)
             self._finished = True
             self._filled.notify()
 
@@ -70,9 +79,17 @@ class BodyPipe(io.RawIOBase):
         """Mark the body as incomplete; the next read raises this error, unless the pipe keeps what has arrived."""
         with self._filled:
             if self.keeps:
+                self._append(self._last)
                 self.interruption, self._finished = self.interruption or error, True
             else:
                 self._error = self._error or error
+            self._filled.notify()
+
+    def _append(self, chunk: bytes) -> None:
+        if chunk:
+            self._last = b""  # it is no longer withheld
+            self._chunks.append(memoryview(chunk))
+            self._held += len(chunk)
             self._filled.notify()
 
     def readable(self) -> bool:
@@ -96,14 +113,26 @@ class BodyPipe(io.RawIOBase):
         return count
 
 
-async def feed(request: Request, pipe: BodyPipe, check: Callable[[], Awaitable[None]]) -> None:
+def too_long() -> PayloadTooLarge:
+    """Return the error of a body that goes beyond the end of its upload."""
+    hint = "Send the bytes from Upload-Offset up to Upload-Length."
+    return PayloadTooLarge("The body goes beyond the end of the upload", hint=hint)
+
+
+async def feed(
+    request: Request,
+    pipe: BodyPipe,
+    check: Callable[[], Awaitable[None]],
+    least_pace: Callable[[], int] = lambda: LEAST_BYTES_PER_SECOND,
+) -> None:
     """Copy the body into the pipe. Never raises: an error is passed to the pipe.
 
     `check` is called before each chunk, and every WAIT_SECONDS while none arrives; its errors end the body.
+    `least_pace` returns the bytes per second that the client must send.
     """
     loop = asyncio.get_running_loop()
     chunks = request.stream()
-    pace, received = Pace(STALL_SECONDS), 0
+    pace, received = Pace(STALL_SECONDS, least_pace), 0
     try:
         while True:
             asked = loop.time()

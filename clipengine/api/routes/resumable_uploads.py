@@ -5,21 +5,19 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from email.utils import formatdate
 from functools import partial
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, cast
 
-import anyio
-import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
 from clipengine.api.http.access import Action, Object, require
 from clipengine.api.http.acts import actor_of
 from clipengine.api.http.auth import credential
-from clipengine.api.http.body_pipe import BodyPipe
+from clipengine.api.http.body_pipe import BodyPipe, too_long
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, kept_answer
 from clipengine.api.http.requests.fields import NoBody, NoQuery
 from clipengine.api.http.requests.recordings import UploadMetadata
@@ -37,8 +35,9 @@ from clipengine.api.http.requests.tus import (
     upload_length,
     upload_offset,
 )
+from clipengine.api.http.upload_slots import Slot, UploadSlots
 from clipengine.api.http.validation import declared_length
-from clipengine.api.routes.uploads import check_slots, received
+from clipengine.api.routes.uploads import received
 from clipengine.errors import (
     Busy,
     ChecksumMismatch,
@@ -51,6 +50,7 @@ from clipengine.errors import (
     StorageUnavailable,
     TusVersionUnsupported,
     UnsupportedContentType,
+    UploadAssembling,
     UploadLocked,
     UploadNotDirect,
     UploadNotFound,
@@ -69,22 +69,27 @@ _READ_BYTES = 1 << 20
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 _Call = Call[NoQuery, NoBody]
 
 
-async def begin_upload(slots: anyio.CapacityLimiter, call: _Call) -> Response:
+async def begin_upload(slots: UploadSlots, call: _Call) -> Response:
     """Begin an upload, and receive the bytes of the request if it has any."""
+    check_version(call.request)
+    if not _has_body(call.request):
+        return await _begin(call, None)
+    check_content_type(call.request)
+    with slots.taken(call.request.scope, "uploads") as slot:
+        return await _begin(call, slot)
+
+
+async def _begin(call: _Call, slot: Slot | None) -> Response:
+    """Begin an upload. With a slot, receive the bytes of the request."""
     request, settings = call.request, call.engine.settings
-    check_version(request)
     size = upload_length(request, most=settings.limits.max_upload_bytes)
     header = metadata_header(request)
     metadata, checksum = described(header), expected_checksum(request)
-    has_bytes = _has_body(request)
-    if has_bytes:
-        check_content_type(request)
+    if slot is not None:
         _check_length(request, size)
-        check_slots(slots)
     call.engine.admit()
 
     def begin() -> StoredAnswer:
@@ -96,68 +101,93 @@ async def begin_upload(slots: anyio.CapacityLimiter, call: _Call) -> Response:
     same = hashlib.sha256(f"{size} {header}".encode()).hexdigest()
     answer, replayed = await call.in_session(lambda: kept_answer(call, begin, same))
     id = answer.body["upload_id"]
-    if has_bytes:
+    if slot is not None:
         try:
-            await _receive(slots, call, id, 0, checksum)
-        except (UploadOffsetConflict, StorageError) as error:  # the client continues at the offset of the response
+            await _receive(slot, call, id, 0, checksum, missing=size)
+        except (UploadOffsetConflict, UploadAssembling, StorageError) as error:
+            # The client continues at the offset of the response.
             log.info("upload %s: %s", id, error.message)
     upload = await call.in_session(lambda: _own(call, id))
     headers = {"Location": f"/v1/uploads/{id}", **({"Idempotent-Replayed": "true"} if replayed else {})}
     return json_response(_object(call, upload).to_object(), 201, {**headers, **_headers(call, upload)})
 
 
-async def get_upload(slots: anyio.CapacityLimiter, call: _Call) -> Response:
-    """Return the offset. If the store has all bytes, the recording is registered first."""
+async def get_upload(slots: UploadSlots, call: _Call) -> Response:
+    """Return the offset. If the store has all bytes, the recording is registered first, unless it is being done."""
     check_version(call.request)
     id = call.path("upload_id")
     upload = await call.in_session(lambda: _own(call, id))
-    if upload.completed_at is None and (upload.partial.is_whole or upload.partial.part_bytes):
-        actor = actor_of(call.caller, call.request, credential(call.request))
-        with acting(Act("recording.create", actor, request_id=call.request_id)):
-            upload = await _in_slot(slots, partial(call.engine.upload_receiver.complete, id))
+    try:
+        upload = await _registered(slots, call, await _counted(slots, call, upload))
+    except (UploadLocked, UploadAssembling):  # by another request, at whose end another offset is recorded
+        upload = await call.in_session(lambda: _own(call, id))
     return json_response(_object(call, upload).to_object(), 200, _headers(call, upload, with_metadata=True))
 
 
-async def append_to_upload(slots: anyio.CapacityLimiter, call: _Call) -> Response:
+async def _counted(slots: UploadSlots, call: _Call, upload: ResumableUpload) -> ResumableUpload:
+    """Return the upload with the parts that clients have sent to the store."""
+    if upload.completed_at is not None or not upload.partial.part_bytes:
+        return upload
+    with slots.taken(call.request.scope, "requests of uploads") as slot:
+        return await slot.run(partial(call.engine.upload_receiver.count, upload.upload_id))
+
+
+async def _registered(slots: UploadSlots, call: _Call, upload: ResumableUpload) -> ResumableUpload:
+    """Return the upload after its recording is registered, or as it is if bytes are missing or all slots are used."""
+    if upload.completed_at is not None or not upload.partial.is_whole:
+        return upload
+    with ExitStack() as stack:
+        try:
+            slot = stack.enter_context(slots.taken(call.request.scope, "assemblies of uploads"))
+        except Busy:  # a later request begins it
+            return upload
+        actor = actor_of(call.caller, call.request, credential(call.request))
+        stack.enter_context(acting(Act("recording.create", actor, request_id=call.request_id)))
+        return await slot.run(partial(call.engine.upload_receiver.complete, upload.upload_id))
+
+
+async def append_to_upload(slots: UploadSlots, call: _Call) -> Response:
     request, id = call.request, call.path("upload_id")
     check_version(request)
     offset, checksum = upload_offset(request), expected_checksum(request)
     upload = await call.in_session(lambda: _own(call, id))
-    size = upload.partial.size
-    if upload.completed_at is None or offset + declared_length(request) != size:  # else a repeated last request
+    size, end = upload.partial.size, None if _is_chunked(request) else offset + declared_length(request)
+    if upload.completed_at is None or end != size:  # else a repeated last request
         _check_length(request, size - offset)
-        check_slots(slots)
-        call.engine.admit()
-        upload = await _receive(slots, call, id, offset, checksum)
+        with slots.taken(request.scope, "uploads") as slot:
+            call.engine.admit()
+            upload = await _receive(slot, call, id, offset, checksum, missing=size - offset)
     return Response(status_code=204, headers=_headers(call, upload))
 
 
-async def get_links_of_parts(slots: anyio.CapacityLimiter, call: Call[NoQuery, RequestParts]) -> Response:
+async def get_links_of_parts(slots: UploadSlots, call: Call[NoQuery, RequestParts]) -> Response:
     """Return links to which the client sends parts of the upload."""
     check_version(call.request)
     id, numbers = call.path("upload_id"), call.body.numbers
     await call.in_session(lambda: _own(call, id))
     call.engine.admit()
-    links = await _in_slot(slots, partial(call.engine.upload_receiver.links, id, numbers))
+    with slots.taken(call.request.scope, "requests of uploads") as slot:
+        links = await slot.run(partial(call.engine.upload_receiver.links, id, numbers))
     parts = [UploadPart(number, links.partial.part_length(number), links.urls[number]) for number in numbers]
     expires_at = rfc3339(links.expires_at)
     found = UploadParts(links.partial.part_bytes, links.partial.offset, expires_at, parts)
     return json_response(found.to_object(), 200, {"Cache-Control": "no-store"})
 
 
-async def end_upload(slots: anyio.CapacityLimiter, call: _Call) -> Response:
+async def end_upload(slots: UploadSlots, call: _Call) -> Response:
     check_version(call.request)
     id = call.path("upload_id")
     await call.in_session(lambda: _own(call, id, "delete"))
-    await _in_slot(slots, partial(call.engine.upload_receiver.end, id))
+    with slots.taken(call.request.scope, "requests of uploads") as slot:
+        await slot.run(partial(call.engine.upload_receiver.end, id))
     return Response(status_code=204)
 
 
 async def _receive(
-    slots: anyio.CapacityLimiter, call: _Call, id: str, offset: int, checksum: Checksum | None
+    slot: Slot, call: _Call, id: str, offset: int, checksum: Checksum | None, *, missing: int
 ) -> ResumableUpload:
     """Store the bytes of the request. If it is interrupted, raise the reason after what has arrived is stored."""
-    pipe = BodyPipe(keeps=True)
+    pipe = BodyPipe(keeps=True, most=max(missing, 0))
 
     def check() -> None:
         if pipe.interruption:
@@ -167,20 +197,16 @@ async def _receive(
 
     def store() -> ResumableUpload:
         buffered = cast(BinaryIO, io.BufferedReader(pipe, _READ_BYTES))
+        if missing <= 0 and not buffered.read(1) and pipe.interruption:  # nothing may follow the last byte
+            raise pipe.interruption
         body = buffered if checksum is None else cast(BinaryIO, checksum.reading(buffered))
         receive = call.engine.upload_receiver.receive
         return receive(id, body, offset=offset, check=None if checksum is None else check)
 
-    upload = await received(slots, call, pipe, store)
+    upload = await received(slot, call, pipe, store)
     if pipe.interruption and upload.completed_at is None:
         raise pipe.interruption
     return upload
-
-
-async def _in_slot(slots: anyio.CapacityLimiter, work: Callable[[], T]) -> T:
-    """Return the result of work on the store, in a thread of the uploads."""
-    check_slots(slots)
-    return await anyio.to_thread.run_sync(work, limiter=slots)
 
 
 def _spec(call: _Call, metadata: UploadMetadata) -> RecordingSpec:
@@ -195,14 +221,17 @@ def _own(call: Call[Any, Any], id: str, action: Action = "write") -> ResumableUp
 
 
 def _has_body(request: Request) -> bool:
-    return bool(declared_length(request)) or "transfer-encoding" in request.headers
+    return bool(declared_length(request)) or _is_chunked(request)
+
+
+def _is_chunked(request: Request) -> bool:
+    return "transfer-encoding" in request.headers
 
 
 def _check_length(request: Request, most: int) -> None:
     """Raise PayloadTooLarge if the body has more bytes than are missing."""
     if declared_length(request) > max(most, 0):
-        hint = "Send the bytes from Upload-Offset up to Upload-Length."
-        raise PayloadTooLarge("The body goes beyond the end of the upload", hint=hint)
+        raise too_long()
 
 
 def _expires_at(call: _Call, upload: ResumableUpload) -> int:
@@ -238,7 +267,7 @@ def _described(text: str, **schema: Any) -> dict[str, Any]:
     return {"type": "string", **schema, "description": text}
 
 
-def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operation]:
+def operations(slots: UploadSlots, settings: Settings) -> list[Operation]:
     checksum = {"Upload-Checksum": _described("`sha256`, `sha1` or `md5`, a space, and the digest in base64.")}
     every = tus_headers(settings.limits.max_upload_bytes)
     receiving = (
@@ -287,8 +316,8 @@ def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operati
             "write",
             partial(get_upload, slots),
             "Get the offset at which an upload continues",
-            [Answer(200, "The upload.", UploadObject)],
-            (UploadNotFound, UploadLocked, TusVersionUnsupported, StorageDenied, DiskFull, Busy),
+            [Answer(200, "The upload. With all bytes and no `recording_id`, it is being assembled.", UploadObject)],
+            (UploadNotFound, TusVersionUnsupported, StorageDenied, DiskFull, Busy),
             answer_headers=every,
         ),
         Operation(
@@ -298,7 +327,7 @@ def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operati
             partial(append_to_upload, slots),
             "Append bytes to an upload",
             [Answer(204, "The bytes are stored. The last ones register the recording `Upload-Recording`.")],
-            (UploadNotFound, *receiving),
+            (UploadNotFound, UploadAssembling, *receiving),
             headers={
                 "Upload-Offset": _described(
                     "Bytes that are stored, from which the body continues.", pattern="^[0-9]{1,18}$", examples=["0"]
@@ -317,7 +346,7 @@ def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operati
             "Get links to send parts of an upload to the store",
             [Answer(200, "Links of the parts that the store does not have.", UploadParts)],
             (
-                *(UploadNotFound, UploadNotDirect, UploadLocked, TusVersionUnsupported),
+                *(UploadNotFound, UploadNotDirect, UploadLocked, UploadAssembling, TusVersionUnsupported),
                 *(StorageDenied, StorageUnavailable, DiskFull, DiskLow, Busy),
             ),
             body=RequestParts,
@@ -331,7 +360,7 @@ def operations(slots: anyio.CapacityLimiter, settings: Settings) -> list[Operati
             partial(end_upload, slots),
             "Delete an upload; its recording, if it is complete, stays",
             [NOTHING],
-            (UploadNotFound, UploadLocked, TusVersionUnsupported, Busy),
+            (UploadNotFound, UploadLocked, UploadAssembling, TusVersionUnsupported, Busy),
             answer_headers=every,
             audit="upload.end",
         ),

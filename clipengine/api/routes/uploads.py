@@ -11,14 +11,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, BinaryIO, TypeVar, cast
 
-import anyio
-import anyio.to_thread
 from starlette.responses import Response
 
 from clipengine.api.http.body_pipe import BodyPipe, feed
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests.fields import NoBody
 from clipengine.api.http.requests.recordings import UploadRecording
+from clipengine.api.http.upload_slots import Slot, UploadSlots
 from clipengine.api.http.validation import declared_length
 from clipengine.errors import (
     Busy,
@@ -34,12 +33,10 @@ from clipengine.recordings.media_types import media_type
 from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.stores.base import StoredObject
 
-MAX_UPLOADS = 16  # each occupies a thread while its client sends
-
 T = TypeVar("T")
 
 
-def operations(slots: anyio.CapacityLimiter) -> list[Operation]:
+def operations(slots: UploadSlots) -> list[Operation]:
     return [
         Operation(
             "PUT",
@@ -56,16 +53,16 @@ def operations(slots: anyio.CapacityLimiter) -> list[Operation]:
     ]
 
 
-async def upload_recording(slots: anyio.CapacityLimiter, call: Call[UploadRecording, NoBody]) -> Response:
+async def upload_recording(slots: UploadSlots, call: Call[UploadRecording, NoBody]) -> Response:
     limit = call.engine.settings.limits.max_upload_bytes
     if declared_length(call.request) > limit:
         raise PayloadTooLarge(f"The upload is larger than {limit} bytes", hint=f"Send at most {limit} bytes.")
-    check_slots(slots)
-    call.engine.admit()
     recording_id = new_id("rec")
     key = upload_key(recording_id, call.query.name)
-    # A declared length lets the store cut the upload into parts of the right size.
-    stored = await _store(slots, call, key, recording_id, limit=declared_length(call.request) or limit)
+    with slots.taken(call.request.scope, "uploads") as slot:
+        call.engine.admit()
+        # A declared length lets the store cut the upload into parts of the right size.
+        stored = await _store(slot, call, key, recording_id, limit=declared_length(call.request) or limit)
 
     def register() -> Recording:
         recording, _ = call.ledger.recordings.register(
@@ -91,7 +88,7 @@ async def upload_recording(slots: anyio.CapacityLimiter, call: Call[UploadRecord
 
 
 async def _store(
-    slots: anyio.CapacityLimiter, call: Call[UploadRecording, NoBody], key: str, recording_id: str, *, limit: int
+    slot: Slot, call: Call[UploadRecording, NoBody], key: str, recording_id: str, *, limit: int
 ) -> StoredObject:
     pipe = BodyPipe()
 
@@ -101,21 +98,15 @@ async def _store(
             body.keep(recording_id, stored)
             return stored
 
-    return await received(slots, call, pipe, put)
+    return await received(slot, call, pipe, put)
 
 
-async def received(slots: anyio.CapacityLimiter, call: Call[Any, NoBody], pipe: BodyPipe, store: Callable[[], T]) -> T:
-    """Return the result of `store`, which runs in a thread and reads the request's body from the pipe."""
+async def received(slot: Slot, call: Call[Any, NoBody], pipe: BodyPipe, store: Callable[[], T]) -> T:
+    """Return the result of `store`, which runs in the thread of the slot and reads the request's body from the pipe."""
     stopping = StorageUnavailable("The server is stopping", hint=f"Wait until it is back. {pipe.hint}")
-    feeding = asyncio.create_task(feed(call.request, pipe, call.check_rights))
+    feeding = asyncio.create_task(feed(call.request, pipe, call.check_rights, slot.least_pace))
     try:
         with call.changes.closing(lambda: pipe.fail(stopping)):
-            return await anyio.to_thread.run_sync(store, limiter=slots)
+            return await slot.run(store)
     finally:
         feeding.cancel()
-
-
-def check_slots(slots: anyio.CapacityLimiter) -> None:
-    """Raise Busy if no further upload can be received."""
-    if slots.available_tokens < 1:
-        raise Busy(f"{MAX_UPLOADS} uploads are under way", retry_after=10)

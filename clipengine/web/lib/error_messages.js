@@ -27,6 +27,7 @@ const MESSAGES = {
   file_unreadable: t("The file can no longer be read: it was changed, moved or deleted. Choose it again."),
   uploaded_often: t("This file was uploaded very often. Try again in a week, or give it another name."),
   upload_locked: t("Another tab or connection is still sending this file. This one continues when that has ended."),
+  upload_assembling: t("The store puts the parts of the file together."),
   empty_text: t("Give a text."),
 };
 

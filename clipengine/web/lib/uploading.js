@@ -32,7 +32,7 @@ export const uploads = new Uploads({
   put: putPart,
   end: (id) => remove(`/v1/uploads/${id}`, {quiet: true}),
   recording: (id, signal) => get(`/v1/recordings/${id}`, {signal}),
-  problem: (code) => new ApiError(400, {code}),
+  problem: (code, status = 400) => new ApiError(status, {code}),
   storage: storage(),
   tabs: new BroadcastChannel("uploads"),
 });

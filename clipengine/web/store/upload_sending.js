@@ -22,7 +22,7 @@ const MOST_TURNS = 50; // uploads of the same file in a week
  * @property {(id: string, numbers: number[], signal: AbortSignal) => Promise<UploadParts>} links
  * @property {(url: string, bytes: Blob, options: SendingOptions) => Promise<unknown>} put
  * @property {(id: string, signal: AbortSignal) => Promise<Recording>} recording
- * @property {(code: string) => Error} problem
+ * @property {(code: string, status?: number) => Error} problem
  */
 
 /**
@@ -71,7 +71,7 @@ export async function locate(io, upload, file, until) {
 
 /**
  * Send what the store lacks from the state's offset on, and return the id of the recording. Parts go straight to the bucket if the server
- * offers it and the store takes them.
+ * offers it and the store takes them. It throws if another request still assembles the object.
  *
  * @param {SendingIO} io
  * @param {Upload} upload
@@ -117,8 +117,10 @@ async function appendRest(io, upload, file, until, partBytes, {onprogress, onsto
     };
     return io.append(id, at, bytes, {onprogress: progress, signal: until});
   };
-  if (offset < file.size) await append(offset, new Blob()); // fails if another one is sending, before bytes are sent for nothing
   let recording = null;
+  if (offset < file.size)
+    await append(offset, new Blob()); // fails if another one is sending, before bytes are sent
+  else recording = (await io.get(id, until)).recording_id ?? null;
   for (let at = offset; at < file.size; ) {
     const end = partBytes ? at - (at % step) + step : at + step;
     recording = await append(at, file.slice(at, end));
@@ -131,6 +133,7 @@ async function appendRest(io, upload, file, until, partBytes, {onprogress, onsto
     upload.set({sent: at});
     onstored();
   }
+  if (!recording) throw io.problem("upload_assembling", 409);
   return recording;
 }
 

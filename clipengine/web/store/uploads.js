@@ -239,7 +239,7 @@ export class Uploads {
     upload.set({step: "sending", sent: begun.offset, error: null, began: {sent: begun.offset, at: performance.now()}});
     this.keep(upload);
     this.tell(upload, "sending");
-    const sent = await sendRest(io, upload, file, until, begun.part_bytes ?? null, {
+    const id = await sendRest(io, upload, file, until, begun.part_bytes ?? null, {
       onprogress: () => {
         if (performance.now() - this.toldAt < TELL_MS) return;
         this.toldAt = performance.now();
@@ -248,8 +248,7 @@ export class Uploads {
       onstored: () => this.keep(upload),
       wait: (ms) => this.wait(ms, until),
     });
-    const id = sent ?? begun.recording_id; // it may have been complete
-    const recording = id ? await unlessMissing(io.recording(id, until)) : null;
+    const recording = await unlessMissing(io.recording(id, until));
     this.remove(upload);
     this.tell(upload, "ended");
     this.ondone(upload, recording);

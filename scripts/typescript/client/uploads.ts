@@ -132,7 +132,9 @@ class Upload {
   }
 
   async #get({ upload_id }: State): Promise<State> {
-    return (await this.send({ method: "get", uploadId: upload_id, headers: VERSION })).data as State;
+    const found = (await this.send({ method: "get", uploadId: upload_id, headers: VERSION })).data as State;
+    if (found.recording_id === null && found.offset >= this.content.size) throw assembling();
+    return found;
   }
 
   /** Append the next bytes, or, if the store may have later parts, the first one that is missing. */
@@ -192,6 +194,13 @@ function metadata(name: string, recording: UploadOptions["recording"]): string {
 
 function base64(text: string): string {
   return btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(""));
+}
+
+/** Return the error while the store makes one object of the parts, for another request. */
+function assembling(): ApiError {
+  const hint = "Call this again later, with the same idempotencyKey.";
+  const problem = { code: "upload_assembling", detail: "The store still assembles the upload", hint };
+  return new ApiError(new Response(null, { status: 409 }), problem);
 }
 
 function passes(error: unknown): boolean {

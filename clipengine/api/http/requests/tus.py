@@ -32,6 +32,10 @@ MAX_METADATA_CHARACTERS = 32 << 10  # of the header; all headers together have a
 MAX_METADATA_PAIRS = 50
 MAX_NUMBERS = 100  # of parts in one request
 _ALGORITHMS = ("sha256", "sha1", "md5")
+_UNSUPPORTED = {  # headers of extensions; Upload-Concat would begin a part of another upload
+    "Upload-Defer-Length": "send Upload-Length",
+    "Upload-Concat": "send the recording as one upload",
+}
 _MOST = 2**63 - 1
 _MAX_CHECKSUM_CHARACTERS = 200
 
@@ -56,8 +60,9 @@ def check_version(request: Request) -> None:
 
 def upload_length(request: Request, *, most: int) -> int:
     """Return Upload-Length. Raise InvalidRequest, and PayloadTooLarge above `most`."""
-    if "upload-defer-length" in request.headers:
-        raise invalid_header("Upload-Defer-Length", "is not supported: send Upload-Length")
+    for name, instead in _UNSUPPORTED.items():
+        if name in request.headers:
+            raise invalid_header(name, f"is not supported: {instead}")
     length = _number(request, "Upload-Length")
     if length > most:
         raise PayloadTooLarge(f"The upload is larger than {most} bytes", hint=f"Send at most {most} bytes.")

@@ -1,0 +1,59 @@
+"""Slots of uploads: the threads that receive bodies, answer other requests of uploads, and assemble objects.
+
+Each kind has its own threads, and each caller a share of them (`open_streams.SLOTS`), so that no caller keeps others
+from uploading, or from ending an upload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal, TypeVar
+
+import anyio
+import anyio.to_thread
+from starlette.types import Scope
+
+from clipengine.api.http.open_streams import SLOTS, OpenStreams, open_stream
+from clipengine.pace import LEAST_BYTES_PER_SECOND
+
+SlotKind = Literal["uploads", "requests of uploads", "assemblies of uploads"]
+
+T = TypeVar("T")
+
+
+def least_pace(used: int) -> int:
+    """Return the least throughput of a sender, in bytes per second, while so many slots receive bodies.
+
+    It doubles with every two slots beyond half of them: when slots are rare, slow senders leave them.
+    """
+    return LEAST_BYTES_PER_SECOND << max(0, used - SLOTS["uploads"] // 2) // 2
+
+
+class Slot:
+    """A slot that a request has."""
+
+    def __init__(self, streams: OpenStreams, threads: anyio.CapacityLimiter) -> None:
+        self._streams = streams
+        self._threads = threads
+
+    def least_pace(self) -> int:
+        """Return what the client must send now, see `least_pace`."""
+        return least_pace(self._streams.used("uploads"))
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Return the result of `work`, which runs in the thread of the slot."""
+        return await anyio.to_thread.run_sync(work, limiter=self._threads)
+
+
+class UploadSlots:
+    """Used by the event loop only."""
+
+    def __init__(self) -> None:
+        self._threads = {kind: anyio.CapacityLimiter(most) for kind, most in SLOTS.items()}
+
+    @contextmanager
+    def taken(self, scope: Scope, kind: SlotKind) -> Iterator[Slot]:
+        """Yield a slot of the caller. Raise RateLimited if it has its share of them, and Busy if none is free."""
+        with open_stream(scope, kind):
+            yield Slot(scope["app"].state.streams, self._threads[kind])
