@@ -56,7 +56,7 @@ class Expiry:
         """Delete expired recordings with their ended clips, and return their number.
 
         Complete recordings without `expires_at` expire `keep_ms` after their completion, or never if it is None. The
-        object is deleted if it was uploaded through the API and no other recording needs it; otherwise it belongs to
+        object is deleted if it was uploaded through the API and no other row needs it; otherwise it belongs to
         the program that stored it. An `expires_at` of a principal that deletes only its own objects has no effect while
         others have made something of the recording, and deletes only an object that was uploaded as this recording.
         """
@@ -78,8 +78,8 @@ class Expiry:
         recording = self._recordings.delete(id)
         uploaded = id_of_upload(recording.bucket_path)
         is_own = uploaded == id or (uploaded is not None and owner is None)
-        if is_own and not self._recordings.is_used(recording):
-            self._removals.add(recording.bucket_path)
+        if is_own:
+            self._removals.add_recording(recording)
         return True
 
 

@@ -41,8 +41,10 @@ from clipengine.ledger.idempotency import Idempotency
 from clipengine.ledger.keys import Keys
 from clipengine.ledger.live import Live
 from clipengine.ledger.markers import Markers
+from clipengine.ledger.needed_objects import NeededObjects
 from clipengine.ledger.opening.commit_watermark import CommitWatermark
 from clipengine.ledger.opening.location import location_of, open_database
+from clipengine.ledger.pieces import Pieces
 from clipengine.ledger.principals import Principals
 from clipengine.ledger.queue_order import QueueOrder
 from clipengine.ledger.recordings import Recordings
@@ -116,10 +118,12 @@ class Ledger:
         self.endpoints = Endpoints(database, self._vault)
         self.events = Events(database, self.endpoints, organisation_id)
         self.deliveries = Deliveries(database, self.endpoints, self.events, self._default_secret)
-        self.removals = Removals(database)
-        self.recordings = Recordings(database, self.events)
+        pieces = Pieces(database)
+        self.needed_objects = NeededObjects(database, pieces)
+        self.removals = Removals(database, self.needed_objects)
+        self.recordings = Recordings(database, self.events, self.removals, pieces)
         self.fetches = Fetches(database, self.recordings, self._vault)
-        self.resumable_uploads = ResumableUploads(database, self.recordings)
+        self.resumable_uploads = ResumableUploads(database, self.recordings, self.removals)
         self.clips = Clips(database, self.events, self.removals, max_queued)
         self.live = Live(database, self.recordings, self.clips)
         self.uploads = Uploads(database, self.clips)
@@ -231,9 +235,10 @@ class Ledger:
         self.recordings.on_complete = queue
 
     def index_missing(self) -> Iterator[int]:
-        """Index the words of the rows that an older version wrote, see `Documents.add_missing`."""
+        """Index the words and the folders of pieces of the rows that an older version wrote."""
         yield from self.clips.documents.add_missing()
         yield from self.recordings.documents.add_missing()
+        yield from self.recordings.pieces.list_folders()
 
     def reset_far_future_due(self) -> int:
         """Make rows due now that are due later than any delay allows, and return their number.

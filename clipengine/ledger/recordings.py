@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from operator import or_
-from pathlib import PurePosixPath
 from typing import Any
 
 import peewee
@@ -19,7 +18,7 @@ from peewee import OP
 from pydantic import ValidationError
 
 from clipengine.clips.metadata import merged
-from clipengine.errors import ClipEngineError, RecordingBusy, RecordingNotFound
+from clipengine.errors import ClipEngineError, ObjectMissing, RecordingBusy, RecordingNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row, Statement, param
 from clipengine.ledger.database.schema import (
@@ -42,6 +41,7 @@ from clipengine.ledger.live_row import new_live, safe_seconds
 from clipengine.ledger.pages import ListFilter, Page, beginning, read_page, sort_by
 from clipengine.ledger.pieces import Pieces
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
+from clipengine.ledger.removals import Removals
 from clipengine.recordings.discovery import is_playlist
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.file_name_pattern import UNREAD, FolderSource
@@ -91,12 +91,13 @@ class Probe:
 
 
 class Recordings:
-    def __init__(self, database: Database, events: Events) -> None:
+    def __init__(self, database: Database, events: Events, removals: Removals, pieces: Pieces) -> None:
         self._database = database
         self._events = events
+        self._removals = removals
         self.on_complete: Callable[[Recording], None] = lambda recording: None  # in the transaction of its end
         self._quarantine = Quarantine(database)
-        self.pieces = Pieces(database)
+        self.pieces = pieces
         self.documents = Documents(database, RecordingDocumentRow, RecordingRow.recording_id, RecordingRow.name)
         self._leases = Leases(
             database, RecordingRow.recording_id, RecordingRow.lease, RecordingRow.state, kind="recording"
@@ -122,7 +123,7 @@ class Recordings:
         - for a `folder` by its source.
 
         A failed recording is replaced by a new one. Without `retry_failed`, it is returned instead, unless its ETag is
-        another one and `spec` is not `live`.
+        another one and `spec` is not `live`. Raises ObjectMissing if an engine is deleting the object.
         """
         now, folder, variant, live = now_ms(), spec.folder, spec.variant, spec.live
         with self._database.transaction(ordered=False):
@@ -143,6 +144,8 @@ class Recordings:
                 row = self._first(each if live else each.where(RecordingRow.etag == etag) for each in known)
             if row is not None:
                 return as_recording(row), False
+            if self._removals.is_being_deleted(bucket_path):
+                raise ObjectMissing(f"{bucket_path} is being deleted")
             recording = Recording(
                 recording_id=recording_id or new_id("rec"),
                 state="processing",
@@ -492,31 +495,6 @@ class Recordings:
         query = RecordingRow.select(RecordingRow.recording_id)
         found = query.where(RecordingRow.recording_id == id, works_of_others(owner))
         return self._database.row(found) is not None
-
-    def is_used(self, deleted: Recording) -> bool:
-        """Return True if another recording needs the object of a deleted one. Call it in the same transaction.
-
-        A failed recording needs no object, and one whose file was replaced does not need the new file.
-        """
-        path = deleted.bucket_path
-        self._database.turn(f"object {path}")  # no recording of it is registered meanwhile
-        of_path = RecordingRow.select(RecordingRow.recording_id).where(_is_of(path), RecordingRow.state != "failed")
-        if not is_playlist(path):
-            same = (RecordingRow.etag == deleted.etag) | RecordingRow.live
-            of_path = of_path.where(same | (RecordingRow.created_at >= deleted.created_at))
-        return self._database.row(of_path.limit(1)) is not None or self._is_in_folder(path)
-
-    def _is_in_folder(self, path: str) -> bool:
-        """Return True if an object has a name of the files of a folder's recording."""
-        above = ["/", *(f"{each}/" for each in PurePosixPath(path).parents)]
-        of_folders = RecordingRow.select(RecordingRow.folder).where(
-            RecordingRow.bucket_path.in_(above), RecordingRow.folder.is_null(False), RecordingRow.state != "failed"
-        )
-        # Without the days, so that recordings of the same camera have one pattern.
-        sources = {
-            replace(FolderSource.from_object(row["folder"]), day=None) for row in self._database.rows(of_folders)
-        }
-        return any(each.name_pattern().match(path.removeprefix(each.folder)) is not None for each in sources)
 
     def release_orphans(
         self, owner: str, *, in_flight: InFlight | None = None, living: Living = tuple, died: Living = tuple

@@ -16,6 +16,7 @@ from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import ResumableUploadRow
 from clipengine.ledger.lease import InFlight, Leases, Living, owned_rows
 from clipengine.ledger.recordings import Recordings
+from clipengine.ledger.removals import Removals
 from clipengine.recordings.media_types import media_type
 from clipengine.recordings.partial_object import PartialObject
 from clipengine.recordings.recording import RecordingSpec
@@ -45,9 +46,10 @@ class ResumableUpload:
 
 
 class ResumableUploads:
-    def __init__(self, database: Database, recordings: Recordings) -> None:
+    def __init__(self, database: Database, recordings: Recordings, removals: Removals) -> None:
         self._database = database
         self._recordings = recordings
+        self._removals = removals
         self._leases = Leases(database, ResumableUploadRow.upload_id, ResumableUploadRow.lease)
 
     def add(self, upload: ResumableUpload, *, most: int) -> None:
@@ -87,9 +89,14 @@ class ResumableUploads:
         raise UploadLocked("Another request sends bytes of this upload")
 
     def expire(self, upload: ResumableUpload) -> None:
-        """Let no request continue the upload any more. Raises UploadLocked if the claim was lost."""
+        """Let no request continue the upload any more. Raises UploadLocked if the claim was lost.
+
+        The object of one that is not complete may be in the store already; it is queued for deletion.
+        """
         with self._database.transaction(ordered=False):
             self._change(upload, {"touched_at": 0})
+            if upload.completed_at is None:
+                self._removals.add(upload.partial.key, looks=2)
 
     def advance(self, upload: ResumableUpload, partial: PartialObject) -> ResumableUpload:
         """Record what the store has. Raises UploadLocked if the claim was lost."""

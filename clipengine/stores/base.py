@@ -113,14 +113,17 @@ class Store(Protocol):
         """Create the object of a whole `partial`, or return it if it exists. Raises ObjectMissing if bytes are lost."""
 
     def discard(self, partial: PartialObject) -> None:
-        """Delete everything that is stored of an object, even if it was finished. May be repeated."""
+        """Delete everything that is stored of an object that is not finished. May be repeated."""
 
     @property
     def direct(self) -> DirectParts | None:
         """The parts that clients send to the store themselves, or None if it has no links (folder)."""
 
     def delete(self, key: str) -> None:
-        """Delete an object. Deleting a missing object is not an error."""
+        """Delete an object. Deleting a missing object is not an error.
+
+        Only `work.jobs.removals` deletes objects that a row of the ledger may need, see `ledger.needed_objects`.
+        """
 
     def delete_many(self, keys: Sequence[str]) -> dict[str, ClipEngineError]:
         """Delete up to MAX_DELETE objects and return the error of each that was not deleted.

@@ -252,7 +252,6 @@ class FolderStore:
     def discard(self, partial: PartialObject) -> None:
         with self._operation(partial.key):
             self._partial_path(partial).unlink(missing_ok=True)
-        self.delete(partial.key)
 
     def delete(self, key: str) -> None:
         check_key(key)

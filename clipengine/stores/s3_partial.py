@@ -53,7 +53,7 @@ class PartialUploads:
 
     def forget(self, partial: PartialObject) -> None:
         if partial.rest:
-            self._delete(_rest_key(partial))
+            self._delete_rest(_rest_key(partial))
 
     def finish(self, partial: PartialObject) -> StoredObject:
         if partial.handle and (parts := self._parts(partial)) is not None:
@@ -65,7 +65,6 @@ class PartialUploads:
     def discard(self, partial: PartialObject) -> None:
         if partial.size > _LEAST_PART_BYTES:
             self._abort_all(partial)
-        self._delete(partial.key)
         self._delete_rests(partial)
 
     # ---- parts
@@ -155,9 +154,9 @@ class PartialUploads:
     def _delete_rests(self, partial: PartialObject) -> None:
         """Delete the temporary objects, also those that a killed process did not record."""
         for found in self._client.page(_folder(partial), after=""):
-            self._delete(self._client.key(found.object_name or ""))
+            self._delete_rest(self._client.key(found.object_name or ""))
 
-    def _delete(self, key: str) -> None:
+    def _delete_rest(self, key: str) -> None:
         name = self._client.name(key)
         try:
             self._client.call(lambda minio: minio.remove_object(self._client.bucket, name), key=key)

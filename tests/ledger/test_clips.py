@@ -255,10 +255,10 @@ def test_objects_of_a_lost_attempt_are_removed_unless_the_clip_needs_them(ledger
     ledger.clips.cancel(clip.clip_id)
     for key in ledger.removals.due():
         ledger.removals.drop(key)
-    ledger.removals.discard(clip)  # the attempt had stored its object before it noticed
+    ledger.removals.add_clips([clip])  # the attempt had stored its object before it noticed
     assert _keys(ledger) == {clip.object_key, clip.poster_key}
     ledger.clips.retry(clip.clip_id)
-    ledger.removals.discard(clip)
+    ledger.removals.add_clips([clip])
     assert _keys(ledger) == set()
 
 

@@ -95,7 +95,7 @@ def test_finished_clip_of_a_dead_engine_is_cut_again_under_a_new_key(
     # The other engine is connected again and finds after its upload that it lost the claim.
     assert host_b.clips.complete(new.clip_id, 2, result)
     assert not host_a.clips.complete(old.clip_id, 1, result)
-    host_a.removals.discard(old)
+    host_a.removals.add_clips([old])
     assert set(host_b.removals.due()) == {old.object_key, old.poster_key}
 
 

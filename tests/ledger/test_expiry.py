@@ -15,6 +15,7 @@ from clipengine.errors import ClipNotFound, EncoderFailed
 from clipengine.ids import new_id
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.needed_objects import FileVersion, Unwanted
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.objects.clip import ClipObject
 from clipengine.recordings.facts import SourceFacts
@@ -183,6 +184,11 @@ def test_many_recordings_that_wait_do_not_hold_up_the_expiry_of_others(
     ]
 
 
+def _is_unneeded(ledger: Ledger, deleted: Recording) -> bool:
+    file = Unwanted.of(deleted.bucket_path, FileVersion(deleted.etag, deleted.created_at))
+    return ledger.needed_objects.without_needed([file]) == [file]
+
+
 def _failed_upload(ledger: Ledger) -> Recording:
     """Return a failed recording that was uploaded and is due."""
     recording_id = new_id("rec")
@@ -210,8 +216,8 @@ def test_object_of_a_failed_upload_is_kept_for_the_recording_of_a_folder(ledger:
     of_other_names = FolderSource("recordings/", "{camera}/%Y%m%d%H%M%S.mp4", camera="a", day="2025-04-05")
     ledger.recordings.register_folder(of_other_names, RecordingSpec())
     folder, _ = ledger.recordings.register_folder(FolderSource("", "recordings/{camera}/*-{n}.mp4"), RecordingSpec())
-    assert not ledger.recordings.is_used(failed)
+    assert _is_unneeded(ledger, failed)
     named = failed.bucket_path.replace("talk.mp4", "talk-1.mp4")
-    assert ledger.recordings.is_used(replace(failed, bucket_path=named))
+    assert not _is_unneeded(ledger, replace(failed, bucket_path=named))
     ledger.recordings.delete(folder.recording_id)
-    assert not ledger.recordings.is_used(replace(failed, bucket_path=named))
+    assert _is_unneeded(ledger, replace(failed, bucket_path=named))

@@ -243,12 +243,10 @@ def delete_recording(call: Call[DeleteRecording, NoBody]) -> Response:
         if call.query.object == "true" and id_of_upload(recording.bucket_path) != id:
             require(call.caller, "delete", Object("recordings", id))  # a file that was only registered is of others
         if not recording.etag:  # it is being fetched; its object may be stored at this moment
-            call.ledger.removals.add(recording.bucket_path, looks=2)
+            call.ledger.removals.add_recording(recording, looks=2)
         elif call.query.object == "true":
             keys = {each.key for each in pieces.ranges()} if pieces else set()
-            if recording.folder is None:
-                keys = set() if call.ledger.recordings.is_used(recording) else {recording.bucket_path, *keys}
-            call.ledger.removals.add_all(keys)
+            call.ledger.removals.add_recording(recording, keys)
     return Response(status_code=204)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, BinaryIO, TypeVar, cast
@@ -34,6 +35,8 @@ from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.stores.base import StoredObject
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 def operations(slots: UploadSlots) -> list[Operation]:
@@ -75,8 +78,11 @@ async def upload_recording(slots: UploadSlots, call: Call[UploadRecording, NoBod
         return recording
 
     def forget() -> None:
-        call.engine.store.delete(key)
         call.engine.previews.copies.drop(recording_id)
+        try:
+            call.ledger.removals.add(key)  # kept if the recording was registered nevertheless
+        except ClipEngineError as error:
+            log.warning("the object %s of a failed upload stays in the store: %s", key, error.message)
 
     try:
         recording = await call.in_session(register)

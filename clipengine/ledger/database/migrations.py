@@ -782,6 +782,30 @@ def migration_65(database: Database) -> None:
     database.run("ALTER TABLE recordings ADD COLUMN expires_by TEXT")
 
 
+def migration_66(database: Database) -> None:
+    """Find the rows that need an object: by the folders of pieces, and by indexes of recordings and uploads."""
+    database.run(
+        """CREATE TABLE piece_folders (
+            folder TEXT NOT NULL,
+            recording_id TEXT NOT NULL REFERENCES recordings (recording_id) ON DELETE CASCADE,
+            first_name TEXT NOT NULL,
+            last_name TEXT NOT NULL,
+            PRIMARY KEY (folder, recording_id)
+        )"""
+    )
+    database.run("CREATE INDEX piece_folders_recording ON piece_folders (recording_id)")
+    database.run("ALTER TABLE piece_indexes ADD COLUMN listed BOOLEAN NOT NULL DEFAULT FALSE")
+    database.run("CREATE INDEX piece_indexes_unlisted ON piece_indexes (recording_id) WHERE NOT listed")
+    database.run(
+        """CREATE INDEX recordings_unread ON recordings (RTRIM(bucket_path, REPLACE(bucket_path, '/', '')))
+            WHERE ((state = 'processing' OR live)
+                AND (folder IS NOT NULL OR REPLACE(LOWER(bucket_path), '.m3u', '') <> LOWER(bucket_path)))"""
+    )
+    database.run("CREATE INDEX resumable_uploads_path ON resumable_uploads (bucket_path) WHERE completed_at IS NULL")
+    database.run("ALTER TABLE removals ADD COLUMN etag TEXT")
+    database.run("ALTER TABLE removals ADD COLUMN registered_at BIGINT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -845,6 +869,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_63,
     migration_64,
     migration_65,
+    migration_66,
 )
 
 

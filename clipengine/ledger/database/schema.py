@@ -205,9 +205,23 @@ class LiveRow(Model):
 class PieceIndexRow(Model):
     recording_id = TextField(primary_key=True)
     data = TextField()  # tracks and runs, packed
+    listed = BooleanField(default=False)  # its folders are in `piece_folders`
 
     class Meta:
         table_name = "piece_indexes"
+
+
+class PieceFolderRow(Model):
+    """Folders of the pieces of recordings, by which the recordings that need an object are found."""
+
+    folder = TextField()  # empty, or with a slash at its end
+    recording_id = TextField()
+    first_name = TextField()  # in it, in the order of characters
+    last_name = TextField()
+
+    class Meta:
+        table_name = "piece_folders"
+        primary_key = CompositeKey("folder", "recording_id")
 
 
 class PiecePageRow(Model):
@@ -502,6 +516,8 @@ class RemovalRow(Model):
     key = TextField()
     next_at = DueField()
     looks = IntegerField(default=1)  # remaining deletions
+    etag = TextField(null=True)  # of the file of a deleted recording, see `FileVersion`
+    registered_at = BigIntegerField(null=True)  # the same recording
     owner = TextField(null=True)  # the engine that deletes it
     lease = IntegerField(default=0)  # incremented by each claim, never decremented
 
@@ -669,6 +685,7 @@ TABLES: tuple[type[Model], ...] = (
     LiveRow,
     PieceIndexRow,
     PiecePageRow,
+    PieceFolderRow,
     TranscriptRow,
     CueRow,
     TranscriptionRow,

@@ -126,9 +126,9 @@ class Publisher(Jobs[Upload]):
         return failed
 
     def lost(self, item: Upload) -> None:
-        """Delete the clip's files in scratch, and queue the deletion of its objects."""
+        """Delete the clip's files in scratch, and queue its objects for deletion, unless its next attempt needs them."""
         self._scratch.remove(item.clip.clip_id, item.clip.attempt)
-        self._ledger.removals.discard(item.clip)
+        self._ledger.removals.add_clips([item.clip])
 
     def abandon(self, clip_id: str) -> None:
         """Cancel the upload of this clip, if it is running. Call it after the ledger has been updated."""
