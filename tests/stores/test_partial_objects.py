@@ -84,7 +84,7 @@ def test_bytes_that_were_not_recorded_are_sent_again(store: Store) -> None:
 
 
 @pytest.mark.parametrize("size", [100, 17 * MEBIBYTE])
-def test_discarded_object_leaves_nothing(store: Store, size: int) -> None:
+def test_discarded_object_leaves_nothing_unless_it_is_finished(store: Store, size: int) -> None:
     data = bytes(size)
     store.discard(begun(size))
     partial = extended(store, begun(size), data[:-1])
@@ -93,7 +93,7 @@ def test_discarded_object_leaves_nothing(store: Store, size: int) -> None:
     whole = extended(store, begun(size), data)
     store.finish(whole)
     store.discard(whole)
-    assert (keys(store), leftovers(store)) == ([], [])
+    assert (keys(store), leftovers(store)) == ([KEY], [])  # a recording may need it by now
 
 
 def test_lost_bytes_are_noticed(store: Store) -> None:
