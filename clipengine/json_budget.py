@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 from clipengine.budget import Refusal
+
+MAX_NUMBER_CHARACTERS = 40  # of a number in a token or a document of a provider
 
 # A whole string, a bracket or a comma. Possessive, and a string may lack its end: the scan is linear on any input.
 _TOKENS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?+|[\[\]{},]', re.DOTALL)
@@ -40,3 +45,21 @@ class JsonLimits:
                     raise self.refusal(
                         f"an object or array of {self.document} has more than {self.max_members} members"
                     )
+
+    def loads(self, text: str) -> Any:
+        """Return the value of a text within the limits, whose numbers are short and finite.
+
+        Raises the error of the document, ValueError if the text is not JSON, and RecursionError.
+        """
+        self.check(text)
+        return json.loads(text, parse_int=self._integer, parse_float=self._number, parse_constant=self._refuse_number)
+
+    def _integer(self, digits: str) -> int:
+        return int(digits) if len(digits) <= MAX_NUMBER_CHARACTERS else self._refuse_number(digits)
+
+    def _number(self, digits: str) -> float:
+        found = float(digits) if len(digits) <= MAX_NUMBER_CHARACTERS else math.inf
+        return found if math.isfinite(found) else self._refuse_number(digits)
+
+    def _refuse_number(self, _: str) -> NoReturn:
+        raise self.refusal(f"{self.document} has a number that is too long or not finite")

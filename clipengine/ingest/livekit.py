@@ -10,7 +10,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -19,8 +18,12 @@ from pydantic import Field
 from clipengine.errors import InvalidSignature
 from clipengine.ingest.event import Arrival, CamelBody, Ignored, Place, Reading, Request, stated_start, validated
 from clipengine.ingest.signatures import WINDOW_SECONDS, header, same
+from clipengine.json_budget import JsonLimits
 
 _WITH_FILES = ("EGRESS_COMPLETE", "EGRESS_LIMIT_REACHED")
+
+_MAX_SECONDS = 1 << 40  # since 1970
+_LIMITS = JsonLimits("the token", InvalidSignature, max_depth=8, max_tokens=1000, max_members=100)
 
 _Text = Annotated[str, Field(max_length=4096)]
 _Id = Annotated[str, Field(max_length=200)]
@@ -122,7 +125,7 @@ def _claims(token: str, secret: str) -> dict[str, Any]:
 
 def _decoded(part: str) -> dict[str, Any]:
     try:
-        value = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        value = _LIMITS.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode())
     except (binascii.Error, ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
@@ -142,6 +145,6 @@ def _check_times(claims: dict[str, Any], now: float) -> None:
 
 
 def _seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MAX_SECONDS:
         raise InvalidSignature("The token has no valid times")
     return value

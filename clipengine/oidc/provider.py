@@ -6,7 +6,6 @@ addresses are checked against `auth.oidc.allow_cidrs`, as addresses of webhooks 
 
 from __future__ import annotations
 
-import json
 import ssl
 import threading
 import time
@@ -220,9 +219,7 @@ def _object(answer: ServiceAnswer, name: str) -> dict[str, Any]:
     if answer.status != 200:
         raise ProviderUnavailable(f"{name}: the answer has status {answer.status}")
     try:
-        text = answer.body.decode()
-        _LIMITS.check(text)
-        found = json.loads(text)
+        found = _LIMITS.loads(answer.body.decode())
     except (ValueError, RecursionError):
         raise TokenInvalid(f"{name} is not JSON") from None
     if not isinstance(found, dict):
