@@ -21,6 +21,7 @@ from clipengine.api.http.ports import Endpoint, Engine
 from clipengine.api.http.problems import on_error, on_http_exception
 from clipengine.api.http.provider_slots import ProviderSlots
 from clipengine.api.http.proxy_identity import ProxyIdentities
+from clipengine.api.http.request_origin import OwnOrigin
 from clipengine.api.http.session_cookies import Cookies
 from clipengine.api.http.upload_slots import UploadSlots
 from clipengine.api.reference import openapi
@@ -147,10 +148,11 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
 
 
 def _know_callers(app: Starlette, settings: Settings, cookies: Cookies) -> None:
-    """Set how requests state their callers: by a proxy, by sessions of a provider, by cookies."""
+    """Set how requests state their callers: by a proxy, by sessions of a provider, by cookies of the own page."""
     app.state.proxy_identities = ProxyIdentities(settings.auth.proxy)
     app.state.oidc_issuer = settings.auth.oidc.active_issuer
     app.state.cookies = cookies
+    app.state.own_origin = OwnOrigin(settings.server.public_url)
 
 
 def create_worker_app(engine: Engine) -> Starlette:

@@ -6,16 +6,19 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 import clipengine
 from clipengine.api.http.auth import PAGE_HEADER
+from clipengine.api.http.request_origin import OwnOrigin
 from clipengine.api.http.session_cookies import SESSION_COOKIE
 from clipengine.api.routes.page import page_headers
+from clipengine.errors import Forbidden
 from clipengine.ledger import sessions
 from clipengine.settings import Settings
 from tests.support.api import ApiServer, RecordedEngine
@@ -207,6 +210,81 @@ class TestCrossSiteRequests:
         with sign_in(server, key=server.key) as page:
             assert page.get("/v1/clips", headers={"Sec-Fetch-Site": site}).status_code == 403
             assert page.get("/v1/clips", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("headers", "status"),
+        [
+            ({}, 200),
+            ({"Origin": "{own}"}, 200),
+            ({"Origin": "HTTP://{host}"}, 200),
+            ({"Origin": "null", "Sec-Fetch-Site": "same-origin"}, 200),
+            ({"Sec-Fetch-Site": "same-origin"}, 200),
+            ({"Sec-Fetch-Site": "none"}, 200),
+            ({"Origin": "http://clips.example.org", "Sec-Fetch-Site": "same-origin"}, 200),  # a proxy changed the Host
+            ({"Origin": "null"}, 403),
+            ({"Origin": "null", "Sec-Fetch-Site": "none"}, 403),
+            ({"Origin": ""}, 403),
+            ({"Origin": "http://127.0.0.1:1"}, 403),
+            ({"Origin": "http://{host}.evil.example"}, 403),
+            ({"Origin": "http://evil@{host}"}, 403),
+            ({"Origin": "http://{host}/"}, 403),
+            ({"Origin": "{own} {own}"}, 403),
+            ({"Origin": "x" * 5000}, 403),
+            ({"Origin": "chrome-extension://{host}"}, 403),
+            ({"Origin": "{own}", "Sec-Fetch-Site": "same-site"}, 403),
+            ({"Sec-Fetch-Site": "cross-site"}, 403),
+            ({"Origin": "https://evil.example", "Sec-Fetch-Site": "none"}, 403),
+            ({"Origin": "https://evil.example", "X-Forwarded-Host": "evil.example"}, 403),
+        ],
+    )
+    def test_writes_with_a_cookie_and_sign_ins_come_from_the_own_origin(
+        self, server: ApiServer, headers: dict[str, str], status: int
+    ) -> None:
+        with sign_in(server, key=server.key) as page:
+            host = page.base_url.netloc.decode()
+            given = {name: each.format(own=f"http://{host}", host=host) for name, each in headers.items()}
+            answers = [
+                page.post("/session", json={"key": server.key}, headers=given),
+                page.post("/v1/clips/delete", json={"clip_ids": ["clip_x"]}, headers=PAGE | given),
+            ]
+            assert [each.status_code for each in answers] == [status, status]
+            if status == 403 and given.get("Sec-Fetch-Site") in (None, "none"):
+                assert "server.public_url" in answers[0].json()["hint"]
+            with server.client("") as http:
+                by_key = {"Authorization": f"Bearer {server.key}"} | given
+                assert http.post("/v1/clips/delete", json={"clip_ids": ["clip_x"]}, headers=by_key).status_code == 200
+            assert page.get("/v1/clips", headers={"Origin": "https://evil.example"}).status_code == 200  # CORS hides it
+
+    @pytest.mark.parametrize(
+        ("public_url", "host", "origin", "is_own"),
+        [
+            ("https://clips.example.org", "10.0.0.7:8377", "https://clips.example.org", True),
+            ("https://clips.example.org", "10.0.0.7:8377", "https://clips.example.org:443", True),
+            ("https://Clips.example.org:443/", "engine", "https://clips.example.org", True),
+            ("https://clips.example.org", "10.0.0.7:8377", "http://10.0.0.7:8377", True),
+            ("https://clips.example.org", "engine", "http://clips.example.org", False),
+            ("https://clips.example.org", "engine", "https://clips.example.org:8443", False),
+            ("", "clips.example.org", "https://clips.example.org", True),
+            ("", "clips.example.org:443", "https://clips.example.org", True),
+            ("", "clips.example.org:80", "https://clips.example.org", False),
+            ("", "clips.example.org", "https://clips.example.org:8443", False),
+            ("", "[::1]:8377", "http://[::1]:8377", True),
+            ("", "", "http://", False),
+            ("", "", "null", False),
+        ],
+    )
+    def test_own_origin_is_the_host_or_the_public_url(
+        self, public_url: str, host: str, origin: str, is_own: bool
+    ) -> None:
+        headers = [(b"host", host.encode()), (b"origin", origin.encode())]
+        request = Request({"type": "http", "method": "POST", "headers": headers})
+        with nullcontext() if is_own else pytest.raises(Forbidden):
+            OwnOrigin(public_url).check(request)
+
+    def test_request_with_two_origins_is_rejected(self) -> None:
+        headers = [(b"host", b"a"), (b"origin", b"http://a"), (b"origin", b"http://evil")]
+        with pytest.raises(Forbidden):
+            OwnOrigin("").check(Request({"type": "http", "method": "POST", "headers": headers}))
 
     def test_form_cannot_sign_in(self, server: ApiServer) -> None:
         with server.client("") as http:

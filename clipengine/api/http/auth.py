@@ -4,8 +4,8 @@ A malformed, unknown or revoked key gets the same 401 as a missing one, with one
 response reveals nothing about keys.
 
 Browsers send cookies with requests that other sites make. A session is therefore accepted only if the browser reports
-the request as coming from this origin and, for methods that change something, only with a header that another origin
-could send only after a CORS preflight, which is never granted.
+the request as coming from this origin, see `request_origin`, and, for methods that change something, only with a header
+that another origin could send only after a CORS preflight, which is never granted.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from starlette.requests import Request
 
 from clipengine.api.http.access import Action, Object, require
 from clipengine.api.http.proxy_identity import ProxyIdentities
+from clipengine.api.http.request_origin import OwnOrigin
 from clipengine.api.http.session_cookies import Cookies
 from clipengine.api.http.user_sign_in import Identity, no_role, subject_at
 from clipengine.errors import Forbidden, Unauthorized
@@ -30,7 +31,6 @@ _BEARER = re.compile(r"bearer +([\x21-\x7e]{1,300}) *\Z", re.IGNORECASE)
 _WRONG_KEY = "Copy the whole key again, or create another: it is incomplete, unknown or revoked."
 _ENDED_SESSION = "Sign in again: the session has ended."
 _SAFE_METHODS = ("GET", "HEAD")
-_OWN_SITES = (None, "same-origin", "none")  # None: browsers omit the header over plain HTTP
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,9 @@ def credential(request: Request) -> Credential:
     cookies: Cookies = request.app.state.cookies
     session = cookies.session_of(request) if header is None else None
     if session is not None:
-        check_site(request)
-        if request.method not in _SAFE_METHODS and PAGE_HEADER not in request.headers:
+        is_safe = request.method in _SAFE_METHODS
+        (check_site if is_safe else check_origin)(request)
+        if not is_safe and PAGE_HEADER not in request.headers:
             raise Forbidden(f"The header {PAGE_HEADER} is missing", hint="Use the page itself, or a key.")
         return Credential(session, is_session=True, identity=identity, issuer=request.app.state.oidc_issuer)
     match = _BEARER.match(header or "")
@@ -79,8 +80,14 @@ def stated_identity(request: Request) -> Identity | None:
 
 def check_site(request: Request) -> None:
     """Raise Forbidden if another site made the request."""
-    if request.headers.get("sec-fetch-site") not in _OWN_SITES:
-        raise Forbidden("Another site made this request", hint="Use the page itself, or a key.")
+    own: OwnOrigin = request.app.state.own_origin
+    own.check_site(request)
+
+
+def check_origin(request: Request) -> None:
+    """Raise Forbidden if a page of another origin made the request."""
+    own: OwnOrigin = request.app.state.own_origin
+    own.check(request)
 
 
 def authorize(ledger: Ledger, given: Credential, action: Action, object: Object) -> Principal:

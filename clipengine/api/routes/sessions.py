@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from clipengine.api.http.access import PUBLIC, Object, require, rights
 from clipengine.api.http.acts import actor_of, recording, set_actor
-from clipengine.api.http.auth import Credential, authorize, check_site, credential, stated_identity
+from clipengine.api.http.auth import Credential, authorize, check_origin, check_site, credential, stated_identity
 from clipengine.api.http.operation import in_session, json_response
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.provider_slots import ProviderSlots
@@ -86,6 +86,7 @@ class _Sessions:
 
     async def _sign_in(self, request: Request) -> Response:
         require(None, "write", PUBLIC)
+        check_origin(request)
         raw = await read_body(request, limit=SignIn.limit(self._engine.settings.server.max_body_bytes))
         with recording(self._ledger.audit, request, "session.begin"):
             caller, token = await self._in_session(lambda: self._begun(validate_body(SignIn, parse_json(raw)), request))
