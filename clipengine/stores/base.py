@@ -68,6 +68,9 @@ class DirectParts(Protocol):
     def link(self, partial: PartialObject, number: int, *, seconds: int) -> str:
         """Return a presigned URL to which a part of the right size is sent by PUT."""
 
+    def takes_copies(self) -> bool:
+        """Try to copy an object into a part with a link, as a client might, and return True if the store does it."""
+
     def abort_days(self) -> int | None:
         """Return the days after which a lifecycle rule deletes unfinished objects, or None if no rule is known."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection
 from dataclasses import replace
 from itertools import count
@@ -9,7 +10,11 @@ from itertools import count
 from clipengine.errors import StorageError
 from clipengine.recordings.partial_object import PartialObject
 from clipengine.stores.s3_client import S3Client
-from clipengine.stores.s3_partial import PartialUploads
+from clipengine.stores.s3_multipart import UploadRequests
+from clipengine.stores.s3_partial import PartialUploads, unfinished_folder
+
+_SOURCE, _BODY = b"clipengine: the source of a copy\n", b"clipengine: a part\n"  # of different lengths
+_CHECK_SECONDS = 60
 
 
 class S3DirectParts:
@@ -18,6 +23,7 @@ class S3DirectParts:
     def __init__(self, client: S3Client, uploads: PartialUploads) -> None:
         self._client = client
         self._uploads = uploads
+        self._requests = UploadRequests(client)
 
     def part_bytes(self, size: int) -> int | None:
         found = self._uploads.part_size(size)
@@ -38,6 +44,22 @@ class S3DirectParts:
     def link(self, partial: PartialObject, number: int, *, seconds: int) -> str:
         length = partial.part_length(number)
         return self._client.link_of_part(partial.key, partial.handle, number, length=length, seconds=seconds)
+
+    def takes_copies(self) -> bool:
+        upload_id = f"upl_{secrets.token_hex(13)}"
+        folder = unfinished_folder(upload_id)
+        source, target = f"{folder}source", f"{folder}target"
+        partial = PartialObject(upload_id, target, len(_SOURCE), "text/plain")
+        try:
+            self._requests.put_whole(source, _SOURCE, {})
+            handle = self._uploads.begin(partial)
+            partial = replace(partial, handle=handle)
+            self._client.copy_into_part(source, target, handle, body=_BODY, seconds=_CHECK_SECONDS)
+            return any(part.size == len(_SOURCE) for part in self._requests.parts(target, handle))
+        finally:
+            if partial.handle:
+                self._requests.abort(self._client.name(target), partial.handle)
+            self._uploads.discard(partial)
 
     def abort_days(self) -> int | None:
         try:

@@ -112,6 +112,10 @@ class MinioClient(Minio):
         key = _get_signing_key(credentials.secret_key, now, region, "s3")
         return f"{urlunsplit(url)}&X-Amz-Signature={_get_signature(key, _get_string_to_sign(now, scope, request))}"
 
+    def send_by_link(self, url: str, headers: dict[str, str], body: bytes) -> int:
+        """Send a PUT to a presigned URL and return the status of the response."""
+        return int(self._http.urlopen("PUT", url, headers=headers, body=body).status)
+
     def complete_upload(self, bucket: str, name: str, upload_id: str, parts: Sequence[Part]) -> bytes:
         """Send the completion and return the body of the response, which may contain an error."""
         body = _completion(parts)

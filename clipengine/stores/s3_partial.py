@@ -153,7 +153,7 @@ class PartialUploads:
 
     def _delete_rests(self, partial: PartialObject) -> None:
         """Delete the temporary objects, also those that a killed process did not record."""
-        for found in self._client.page(_folder(partial), after=""):
+        for found in self._client.page(unfinished_folder(partial.upload_id), after=""):
             self._delete_rest(self._client.key(found.object_name or ""))
 
     def _delete_rest(self, key: str) -> None:
@@ -164,13 +164,14 @@ class PartialUploads:
             pass
 
 
-def _folder(partial: PartialObject) -> str:
-    return f"{RESERVED}/{PARTIAL}/{partial.upload_id}/"
+def unfinished_folder(upload_id: str) -> str:
+    """Return what the keys of the temporary objects of an upload begin with."""
+    return f"{RESERVED}/{PARTIAL}/{upload_id}/"
 
 
 def _rest_key(partial: PartialObject) -> str:
     """Return the key of the rest. Its name says which bytes it has, so that no other writer replaces them."""
-    return f"{_folder(partial)}{partial.offset}-{partial.rest}"
+    return f"{unfinished_folder(partial.upload_id)}{partial.offset}-{partial.rest}"
 
 
 def _tag(partial: PartialObject) -> Tag:

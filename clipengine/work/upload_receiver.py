@@ -17,7 +17,6 @@ from clipengine.errors import (
     ObjectMissing,
     RequestError,
     StorageError,
-    UploadNotDirect,
     UploadNotFound,
     UploadOffsetConflict,
 )
@@ -31,6 +30,7 @@ from clipengine.recordings.recording import RecordingSpec
 from clipengine.settings import Limits
 from clipengine.stores.base import Store
 from clipengine.timecode import now_ms
+from clipengine.work.direct_uploads import DirectUploads
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.previews.copies import CopiedBody, LocalCopies
 
@@ -73,7 +73,7 @@ class UploadReceiver:
         self._faults = faults
         self._disk = disk
         self._owner = owner
-        self._link_seconds = link_seconds
+        self._direct = DirectUploads(store, link_seconds)
         self._lock = threading.Lock()
         self._receiving: Counter[str] = Counter()
 
@@ -83,6 +83,7 @@ class UploadReceiver:
 
     def begin(self, key_id: str, name: str, spec: RecordingSpec, *, size: int, description: str) -> ResumableUpload:
         """Begin an upload of `size` bytes. Nothing is stored until they arrive. Raises RateLimited."""
+        self._direct.check()
         recording_id, now = new_id("rec"), now_ms()
         key = upload_key(recording_id, name)
         begun = PartialObject(new_id("upl"), key, size, media_type(key))
@@ -119,6 +120,7 @@ class UploadReceiver:
 
         Raises UploadNotFound, UploadLocked, UploadAssembling, and the errors of the store.
         """
+        self._direct.check()
         with self._claimed(id) as claimed:
             return self._counted(claimed)[0]
 
@@ -130,10 +132,15 @@ class UploadReceiver:
         with self._claimed(id) as claimed:
             return self._completed(claimed)
 
+    @property
+    def knows_part_bytes(self) -> bool:
+        """False until `count` has found out whether clients may send parts to the store."""
+        return self._direct.is_known
+
     def part_bytes(self, upload: ResumableUpload) -> int | None:
         """Return the size of the parts that clients may send to the store themselves, or None if they may not."""
-        direct, stored = self._store.direct, upload.partial
-        if direct is None or self._link_seconds is None or upload.completed_at is not None:
+        direct, stored = self._direct.parts, upload.partial
+        if direct is None or upload.completed_at is not None:
             return None
         if stored.part_bytes or stored.offset:
             return stored.part_bytes or None
@@ -145,16 +152,17 @@ class UploadReceiver:
         Raises UploadNotFound, UploadLocked, UploadAssembling, UploadNotDirect, InvalidRequest, and the errors of the
         store.
         """
+        self._direct.check()
         with self._claimed(id) as upload:
-            direct = self._store.direct
+            direct = self._direct.parts
             if direct is None or self.part_bytes(upload) is None:
-                raise UploadNotDirect("The parts of this upload cannot be sent to the store directly")
+                raise self._direct.refusal()
             if not upload.partial.part_bytes:
                 upload = self._advance(upload, direct.begin(upload.partial))
             if (most := upload.partial.part_count) < max(numbers):
                 raise InvalidRequest(f"numbers must be between 1 and {most}")
             upload, stored = self._counted(upload)
-            seconds = max(1, min(self._link_seconds or 0, self.idle_ms // 1000))
+            seconds = max(1, min(self._direct.link_seconds, self.idle_ms // 1000))
             expires_at = now_ms() + seconds * 1000
             link = partial(direct.link, upload.partial, seconds=seconds)
             urls = {number: None if number in stored else link(number) for number in numbers}

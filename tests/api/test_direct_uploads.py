@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -18,8 +20,8 @@ from clipengine.ledger.audit import AuditFilter
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.stores.s3 import S3Store
 from clipengine.work.upload_receiver import UploadReceiver
-from tests.support.api import ApiServer, RecordedEngine, recorded_engine
-from tests.support.s3 import QUICK, S3Server, bucket, open_uploads, s3  # noqa: F401 - fixtures
+from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
+from tests.support.s3 import COPYING, QUICK, S3Server, bucket, open_uploads, s3  # noqa: F401 - fixtures
 from tests.support.tus import append, begin, offset
 from tests.support.waiting import until
 
@@ -279,3 +281,74 @@ class TestWithoutLinks:
         answer = begin(http, len(DATA))
         assert answer.json()["part_bytes"] is None
         assert code(ask(http, answer.headers["location"], 1)) == (409, "upload_not_direct")
+
+
+@pytest.fixture
+def copying(s3: S3Server) -> Iterator[str]:  # noqa: F811
+    """Yield a bucket whose policy allows copies into parts."""
+    if not s3.moto:
+        pytest.skip("the policy of a real store is not known")
+    name = f"{COPYING}{uuid4().hex}"
+    s3.client.make_bucket(name)
+    yield name
+    for found in s3.client.list_objects(name, recursive=True):
+        s3.client.remove_object(name, found.object_name or "")
+    s3.client.remove_bucket(name)
+
+
+def test_store_that_copies_objects_into_parts_gets_no_links(
+    tmp_path: Path,
+    s3: S3Server,  # noqa: F811
+    copying: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = S3Store(s3.location(copying), journal=tmp_path / "journal", retries=QUICK, part_bytes=PART)
+    now = time.monotonic
+    with recorded_engine(tmp_path / "data", store=store, **DIRECT) as engine, api_server(engine) as server:
+        with server.client("") as http:
+            http.headers["Authorization"] = f"Bearer {server.key}"
+            answer = begin(http, len(DATA))
+            assert answer.json()["part_bytes"] is None
+            path = answer.headers["location"]
+            refused = ask(http, path, 1)
+            assert code(refused) == (409, "upload_not_direct")
+            assert "docs/uploads" in refused.json()["hint"]
+            assert [each.levelname for each in caplog.records if "direct_uploads is off" in each.message] == ["ERROR"]
+            assert append(http, path, 0, DATA).status_code == 204
+            registered(http, engine, path)
+            assert open_uploads(s3, copying) == []
+            # The operator denies copies.
+            monkeypatch.setattr(store.direct, "takes_copies", lambda: False)
+            assert begin(http, len(DATA)).json()["part_bytes"] is None
+            monkeypatch.setattr("clipengine.work.direct_uploads.time.monotonic", lambda: now() + 601)
+            assert begin(http, len(DATA)).json()["part_bytes"] == PART
+
+
+def test_links_wait_until_the_store_could_be_checked(
+    http: httpx.Client, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> bool:
+        raise StorageUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.store.direct, "takes_copies", away)
+        answer = begin(http, len(DATA))
+        assert answer.json()["part_bytes"] is None
+        path = answer.headers["location"]
+        assert code(ask(http, path, 1)) == (409, "upload_not_direct")
+    send(http, path, 1, 2, 3, 4)
+    assert offset(http, path) == len(DATA)
+    assert http.get(path).json()["recording_id"]
+    registered(http, engine, path)
+
+
+def test_check_of_copies_leaves_nothing_in_the_bucket(
+    engine: RecordedEngine,
+    s3: S3Server,  # noqa: F811
+    bucket: str,  # noqa: F811
+) -> None:
+    assert engine.store.direct is not None
+    assert not engine.store.direct.takes_copies()
+    assert open_uploads(s3, bucket) == []
+    assert not list(s3.client.list_objects(bucket, recursive=True))

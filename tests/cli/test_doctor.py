@@ -11,6 +11,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -24,7 +25,7 @@ from tests.support.oidc_provider import lying_provider
 from tests.support.past_release import unpack
 from tests.support.real_speech import model_folder
 from tests.support.receiver import Receiver
-from tests.support.s3 import S3Server, allow_origin, open_uploads
+from tests.support.s3 import COPYING, S3Server, allow_origin, open_uploads
 from tests.support.s3_faults import FaultyS3, refuse
 from tests.support.server import LOOPBACK_ALLOWED, run_command, running_server
 from tests.support.speech import speech_server
@@ -262,10 +263,11 @@ def test_uploads_to_the_bucket_are_checked(true_s3: S3Server, bucket: str, tmp_p
     page = {"CLIPENGINE_SERVER__PORT": "0", "CLIPENGINE_SERVER__PUBLIC_URL": "https://clips.example"}
     env = {**s3_env(true_s3, true_s3.endpoint, bucket), **page, "CLIPENGINE_STORAGE__DIRECT_UPLOADS": "true"}
     sent = ("ok", "a part was sent with a link, listed and deleted")
+    apart = ("ok", "the store copies no object into a part that is sent with a link")
     refused = ("warning", "the bucket refuses PUT requests of pages of https://clips.example")
-    assert sorted(checked()) == [sent, refused]
+    assert sorted(checked()) == [sent, apart, refused]
     allow_origin(true_s3, bucket, "https://clips.example")
-    assert sorted(checked()) == [sent, ("ok", "the bucket takes parts of pages of https://clips.example")]
+    assert sorted(checked()) == [sent, ("ok", "the bucket takes parts of pages of https://clips.example"), apart]
     rule = Rule(
         ENABLED,
         rule_id="a",
@@ -283,6 +285,19 @@ def test_uploads_to_the_bucket_are_checked(true_s3: S3Server, bucket: str, tmp_p
     assert unreachable[0].startswith("127.0.0.1:9 cannot be reached from this machine: ")
     assert open_uploads(true_s3, bucket) == []
     assert checked(kind="folder") == [("warning", "storage.direct_uploads has no effect on a folder")]
+
+
+def test_store_that_copies_objects_into_parts_is_reported(s3: S3Server, tmp_path: Path) -> None:
+    if not s3.moto:
+        pytest.skip("the policy of a real store is not known")
+    name = f"{COPYING}{uuid4().hex}"
+    s3.client.make_bucket(name)
+    env = {**s3_env(s3, s3.endpoint, name), "CLIPENGINE_SERVER__PORT": "0"}
+    found = findings(tmp_path / "data", env | {"CLIPENGINE_STORAGE__DIRECT_UPLOADS": "true"})[1]
+    assert found["direct uploads: copies"]["status"] == "warning"
+    assert "x-amz-copy-source" in found["direct uploads: copies"]["remedy"]
+    assert not list(s3.client.list_objects(name, recursive=True))
+    s3.client.remove_bucket(name)
 
 
 def test_problems_that_prevent_a_start_have_remedies(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from tests.support.s3_faults import FaultyS3
 
 # Fast enough for a test to reach the last attempt.
 QUICK = Retries(attempts=4, backoff=Backoff(0.01, 0.05), seconds=20)
+COPYING = "copies-"  # what the names of buckets of moto begin with that allow copies into parts
 _START_SECONDS = 300
 
 
@@ -102,10 +103,11 @@ def running_s3(folder: Path) -> Iterator[S3Server]:
     log = folder / "moto.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            [sys.executable, "-m", "tests.support.moto_server", COPYING, "-H", "127.0.0.1", "-p", str(port)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            cwd=Path(__file__).parents[2],
         )
     try:
         _wait_for(port, process, log)

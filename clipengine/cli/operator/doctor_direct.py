@@ -1,4 +1,4 @@
-"""Check of uploads that go straight to the bucket: a part with a link, the rule for CORS, and lifetimes."""
+"""Check of uploads that go straight to the bucket: a part with a link, copies, the rule for CORS, and lifetimes."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def direct_uploads(settings: Settings) -> Iterator[Finding]:
         yield _check_origin(direct.link(partial, partial.part_count, seconds=60), settings)
     finally:
         store.discard(partial)
+    yield _check_copies(direct)
     yield from _check_lifetimes(direct, settings)
 
 
@@ -56,6 +57,16 @@ def _check_part(direct: DirectParts, partial: PartialObject, storage: Storage) -
     if set(direct.count(partial)[1]) != {last}:
         return Finding(_NAME, "problem", "the store does not list a part", "Allow s3:ListMultipartUploadParts.")
     return ok(_NAME, "a part was sent with a link, listed and deleted")
+
+
+def _check_copies(direct: DirectParts) -> Finding:
+    """Try to copy an object into a part, which a header that no link can exclude asks for."""
+    name = f"{_NAME}: copies"
+    if not direct.takes_copies():
+        return ok(name, "the store copies no object into a part that is sent with a link")
+    detail = "off: clients could copy each object that the engine's key can read into the parts of their uploads"
+    remedy = "Deny s3:PutObject with x-amz-copy-source to the engine's key, see docs/uploads."
+    return Finding(name, "warning", detail, remedy)
 
 
 def _check_origin(link: str, settings: Settings) -> Finding:
