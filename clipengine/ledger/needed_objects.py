@@ -41,7 +41,9 @@ _RECORDINGS = (
     "SELECT bucket_path, etag, created_at, live FROM recordings"
     " WHERE bucket_path IN ({}) AND state <> 'failed' AND replaced_at IS NULL"
 )
-_UPLOADS = "SELECT bucket_path FROM resumable_uploads WHERE bucket_path IN ({}) AND completed_at IS NULL AND touched_at > 0"
+_UPLOADS = (
+    "SELECT bucket_path FROM resumable_uploads WHERE bucket_path IN ({}) AND completed_at IS NULL AND touched_at > 0"
+)
 _CLIPS = "SELECT clip_id, object_key, subtitle_keys FROM clips WHERE clip_id IN ({}) AND state <> 'failed'"
 _UNREAD = f"SELECT bucket_path, folder, state FROM recordings WHERE {FOLDER_OF} IN ({{}}) AND {UNREAD}"
 

@@ -1,8 +1,8 @@
 """Removals: objects to delete from the store, recorded in the transaction that makes them obsolete.
 
-Objects that a row needs are not queued, and not deleted if a row needs them by then, see `needed_objects`. A
-recording of an object that an engine is deleting is not registered. An engine claims rows before it deletes their objects, so that several engines do not send the same requests, see
-`lease`.
+Objects that a row needs are not queued, nor deleted if a row needs them by then, see `needed_objects`. An object that
+an engine is deleting is not registered as a recording. An engine claims rows before it deletes their objects, so that
+several engines do not send the same requests, see `lease`.
 
 A clip's objects are deleted twice, some time apart: a PUT whose sender was killed or timed out may reach the store
 after the first deletion.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import peewee
 
@@ -95,9 +96,7 @@ class Removals:
             "etag": peewee.EXCLUDED.etag,
             "registered_at": peewee.EXCLUDED.registered_at,
         }
-        self._database.insert(
-            RemovalRow.insert_many(rows).on_conflict(conflict_target=[RemovalRow.key], update=again)
-        )
+        self._database.insert(RemovalRow.insert_many(rows).on_conflict(conflict_target=[RemovalRow.key], update=again))
 
     def drop(self, key: str) -> None:
         """Cancel the removal of an object. If it is claimed, the object may be deleted nevertheless."""
@@ -110,7 +109,7 @@ class Removals:
 
     def is_being_deleted(self, key: str) -> bool:
         """Return True if an engine is deleting this object. Otherwise none begins before this transaction ends."""
-        found = RemovalRow.select(RemovalRow.owner).where(RemovalRow.key == key)
+        found: Any = RemovalRow.select(RemovalRow.owner).where(RemovalRow.key == key)
         row = self._database.row(found.for_update("FOR UPDATE") if self._database.shared else found)
         return row is not None and row["owner"] is not None
 

@@ -305,24 +305,26 @@ def test_store_that_copies_objects_into_parts_gets_no_links(
 ) -> None:
     store = S3Store(s3.location(copying), journal=tmp_path / "journal", retries=QUICK, part_bytes=PART)
     now = time.monotonic
-    with recorded_engine(tmp_path / "data", store=store, **DIRECT) as engine, api_server(engine) as server:
-        with server.client("") as http:
-            http.headers["Authorization"] = f"Bearer {server.key}"
-            answer = begin(http, len(DATA))
-            assert answer.json()["part_bytes"] is None
-            path = answer.headers["location"]
-            refused = ask(http, path, 1)
-            assert code(refused) == (409, "upload_not_direct")
-            assert "docs/uploads" in refused.json()["hint"]
-            assert [each.levelname for each in caplog.records if "direct_uploads is off" in each.message] == ["ERROR"]
-            assert append(http, path, 0, DATA).status_code == 204
-            registered(http, engine, path)
-            assert open_uploads(s3, copying) == []
-            # The operator denies copies.
-            monkeypatch.setattr(store.direct, "takes_copies", lambda: False)
-            assert begin(http, len(DATA)).json()["part_bytes"] is None
-            monkeypatch.setattr("clipengine.work.direct_uploads.time.monotonic", lambda: now() + 601)
-            assert begin(http, len(DATA)).json()["part_bytes"] == PART
+    with (
+        recorded_engine(tmp_path / "data", store=store, **DIRECT) as engine,
+        api_server(engine) as server,
+        server.client() as http,
+    ):
+        answer = begin(http, len(DATA))
+        assert answer.json()["part_bytes"] is None
+        path = answer.headers["location"]
+        refused = ask(http, path, 1)
+        assert code(refused) == (409, "upload_not_direct")
+        assert "docs/uploads" in refused.json()["hint"]
+        assert [each.levelname for each in caplog.records if "direct_uploads is off" in each.message] == ["ERROR"]
+        assert append(http, path, 0, DATA).status_code == 204
+        registered(http, engine, path)
+        assert open_uploads(s3, copying) == []
+        # The operator denies copies.
+        monkeypatch.setattr(store.direct, "takes_copies", lambda: False)
+        assert begin(http, len(DATA)).json()["part_bytes"] is None
+        monkeypatch.setattr("clipengine.work.direct_uploads.time.monotonic", lambda: now() + 601)
+        assert begin(http, len(DATA)).json()["part_bytes"] == PART
 
 
 def test_links_wait_until_the_store_could_be_checked(

@@ -126,7 +126,7 @@ class Publisher(Jobs[Upload]):
         return failed
 
     def lost(self, item: Upload) -> None:
-        """Delete the clip's files in scratch, and queue its objects for deletion, unless its next attempt needs them."""
+        """Delete the clip's files in scratch, and queue its objects for deletion, unless the clip needs them."""
         self._scratch.remove(item.clip.clip_id, item.clip.attempt)
         self._ledger.removals.add_clips([item.clip])
 
