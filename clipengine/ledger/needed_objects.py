@@ -108,7 +108,7 @@ class NeededObjects:
                     yield each
 
     def _of_clips(self, objects: Collection[Unwanted]) -> Iterator[Unwanted]:
-        """Yield the objects of clips that have not failed: all keys of an attempt begin as that of its file."""
+        """Yield the objects of clips that have not failed: all keys of an attempt share one stem."""
         by_clip = defaultdict(list)
         for each in objects:
             for clip_id in _CLIP_ID.findall(each.key):
