@@ -23,12 +23,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.pieces import Pieces
-from clipengine.recordings.discovery import is_of_clip, is_playlist
+from clipengine.recordings.discovery import is_of_clip, is_playlist, may_be_piece
 from clipengine.recordings.file_name_pattern import FolderSource
 
 T = TypeVar("T")
 
 _AT_ONCE = 500  # keys of one statement
+_PIECE_SUFFIXES = {".ts", ".m4s", ".cmfv", ".cmfa", ".aac"}
 # In every key of a clip, see `clip_key`, also if other letters surround it.
 _CLIP_ID = re.compile(r"(?=(clip_[0-9a-z]{26}))")
 # The folder of an object, with a slash at its end, and the recordings that may take objects below theirs as pieces.
@@ -150,7 +151,7 @@ def _pieces_of_unread(rows: Iterable[tuple[Any, ...]]) -> Callable[[str], bool]:
     patterns = [(each.folder, each.name_pattern(), days) for each, days in sources.items()]
 
     def is_piece(key: str) -> bool:
-        if not is_of_clip(key) and not playlists.isdisjoint(_folders_above(key)):
+        if _is_named_as_piece(key) and not playlists.isdisjoint(_folders_above(key)):
             return True
         for folder, pattern, days in patterns:
             named = pattern.group_of(key[len(folder) :]) if key.startswith(folder) else None
@@ -159,6 +160,11 @@ def _pieces_of_unread(rows: Iterable[tuple[Any, ...]]) -> Callable[[str], bool]:
         return False
 
     return is_piece
+
+
+def _is_named_as_piece(key: str) -> bool:
+    """Return True if a playlist that is not read yet may name the object, so that other files are deleted meanwhile."""
+    return not is_of_clip(key) and (may_be_piece(key) or PurePosixPath(key).suffix.lower() in _PIECE_SUFFIXES)
 
 
 def _folders_above(key: str) -> list[str]:
