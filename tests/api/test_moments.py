@@ -265,6 +265,7 @@ def _broken(described: Described, http: httpx.Client, document: dict[str, Any]) 
 def test_ledger_full_of_times_of_the_year_10000_can_be_read(
     described: Described, http: httpx.Client, document: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
+    http.patch(f"/v1/clips/{described.ids['clip_id']}", json={"label": "renamed"}).raise_for_status()  # audited
     database = described.server.engine.ledger.database
     columns = [each for each in COLUMNS if each.name not in HIDING]
     counted = {}

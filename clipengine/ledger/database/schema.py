@@ -517,7 +517,7 @@ class RemovalRow(Model):
     next_at = DueField()
     looks = IntegerField(default=1)  # remaining deletions
     etag = TextField(null=True)  # of the file of a deleted recording, see `FileVersion`
-    registered_at = BigIntegerField(null=True)  # the same recording
+    registered_at = MomentField(null=True)  # the same recording
     owner = TextField(null=True)  # the engine that deletes it
     lease = IntegerField(default=0)  # incremented by each claim, never decremented
 
