@@ -26,6 +26,7 @@ WarningCode = Literal[
     "chapters_dropped",
     "alpha_dropped",
     "alpha_flattened",
+    "audio_clipped",
     "audio_downmixed",
     "audio_gap_filled",
     "audio_track_missing",

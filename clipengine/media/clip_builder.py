@@ -22,6 +22,7 @@ from clipengine.clips.plan.segments import NO_VIDEO_AT_START, CannotCopy
 from clipengine.clips.removed import NOTHING, Removed
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.warnings import picture_held, picture_resized, subtitles_not_drawn, text_lost, warning
+from clipengine.media.audio.encoder_format import is_limited
 from clipengine.media.audio.loudness import Gains
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.copying.packet_copier import PacketCopier
@@ -208,6 +209,7 @@ class ClipBuilder:
             end=self._cut.end,
             gains=self._gains.decibels,
             removed=self._clip.removed,
+            limited=is_limited(self._profile),
         )
         self._lost_texts = self._writer.write_texts(self._clip.texts, self.origin, self._kept.end)
 

@@ -301,8 +301,7 @@ class _Cutter:
         return seconds / self.profile.output.tempo
 
     def _view(self, writer: ClipWriter) -> PartWriter:
-        planned = [part for part, _ in self.parts]
-        return PartWriter(writer, planned, container=self.profile.container, speed=self.profile.output.tempo)
+        return PartWriter(writer, [part for part, _ in self.parts], self.profile)
 
     def _measured(self) -> Gains:
         """Return the gains of the audio tracks, which are measured once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import MAX_CHANNELS
 
 _SAMPLE_FORMATS = {"aac": "fltp", "opus": "flt", "mp3": "fltp"}
@@ -13,6 +14,8 @@ _RATES = {
 }
 # Perceptual noise substitution would replace the recording's noise with generated noise.
 AAC_OPTIONS = {"aac_pns": "0"}
+# Opus and MP3 hold sound above full scale; FFmpeg's AAC encoder lowers each window that has it, as clip avoidance.
+_LIMITED = ("aac",)
 
 
 def encoder_format(codec: str, channels: int) -> tuple[str, str]:
@@ -24,3 +27,11 @@ def encoder_rate(codec: str, rate: int) -> int:
     """Return the sample rate of a track that has `rate` samples per second in the recording."""
     rates = _RATES[codec]
     return rate if rate in rates else min((each for each in rates if each >= rate), default=max(rates))
+
+
+def is_limited(profile: Profile) -> bool:
+    """Return True if sound above full scale is limited before it is encoded.
+
+    A clip with a loudness needs no limit: its gain keeps the peaks below full scale.
+    """
+    return profile.audio in _LIMITED and profile.output.loudness_lufs is None

@@ -11,6 +11,7 @@ from fractions import Fraction
 import av
 from av.audio.resampler import AudioResampler
 
+from clipengine.media.audio.limiter import Limiter
 from clipengine.media.audio.samples import FADE_SECONDS, scale, silence, slice_of
 from clipengine.media.audio.tracks import AudioWriter
 from clipengine.recordings.facts import TrackNames
@@ -19,12 +20,14 @@ from clipengine.recordings.facts import TrackNames
 class PartAudio:
     """Offers the methods of AudioWriter for each part, in the time of that part.
 
-    Call `begin_part` when the length of a part is known, and `end_part` after its last frame.
+    Call `begin_part` when the length of a part is known, and `end_part` after its last frame. Sound that exceeds full
+    scale after a conversion of its rate is `limited` to it.
     """
 
-    def __init__(self, writer: AudioWriter, parts: int) -> None:
+    def __init__(self, writer: AudioWriter, parts: int, *, limited: bool = False) -> None:
         self._audio = writer
         self._parts = parts
+        self._limited = limited
         self._number = -1  # of the current part, counted from 0
         self.start = self._end = Fraction(0)  # of the current part, in seconds of the clip
         self._tracks: list[_PartTrack] = []
@@ -58,7 +61,7 @@ class PartAudio:
         self._added += 1
         if self.is_first:
             format, layout = self._audio.add_audio(rate=rate, channels=channels, names=names)
-            self._tracks.append(_PartTrack(format, layout, rate))
+            self._tracks.append(_PartTrack(format, layout, rate, limited=self._limited))
             self._begin_track(self._tracks[-1])
         if not self._tracks:
             return "fltp", "stereo"  # the part's track is dropped
@@ -74,13 +77,14 @@ class PartAudio:
 class _PartTrack:
     """Joins the frames of an audio track, part by part, in the format, layout and rate of the first part."""
 
-    def __init__(self, format: str, layout: str, rate: int) -> None:
+    def __init__(self, format: str, layout: str, rate: int, *, limited: bool) -> None:
         self.format, self.layout, self.rate = format, layout, rate
         self._first = self._total = 0  # sample of the clip at which the part begins, and the part's samples
         self._written = 0  # samples of the part
         self._fade_samples = round(rate * FADE_SECONDS)
         self._fades = (False, False)
         self._resampler: AudioResampler | None = None
+        self._limiter = Limiter(format, layout, rate) if limited else None
 
     def begin_part(self, start: Fraction, end: Fraction, *, fades_in: bool, fades_out: bool) -> None:
         self._first = round(start * self.rate)
@@ -95,16 +99,17 @@ class _PartTrack:
             return
         if self._resampler is None:
             self._resampler = AudioResampler(self.format, self.layout, self.rate)
-        for converted in self._resampler.resample(frame):
-            yield from self._place(converted)
+        yield from self._resample(frame)
 
     def finish_part(self) -> Iterator[av.AudioFrame]:
         """Yield the rest of the part, with silence up to its end."""
-        if self._resampler is not None:
-            for converted in self._resampler.resample(None):
-                yield from self._place(converted)
+        yield from self._resample(None)
         for frame in silence(self.format, self.layout, self.rate, self._total - self._written):
             yield from self._place(frame)
+
+    def _resample(self, frame: av.AudioFrame | None) -> Iterator[av.AudioFrame]:
+        for converted in [] if self._resampler is None else self._resampler.resample(frame):
+            yield from self._place(converted if self._limiter is None else self._limiter.apply(converted))
 
     def _place(self, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
         count = min(frame.samples, self._total - self._written)

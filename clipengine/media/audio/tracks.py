@@ -12,6 +12,7 @@ from clipengine.clips.options.effects import Effects
 from clipengine.clips.removed import NOTHING, Removed
 from clipengine.clips.warnings import warning
 from clipengine.media.audio.effects import AudioEffects
+from clipengine.media.audio.limiter import Limiter
 from clipengine.media.audio.mix import AudioMix
 from clipengine.media.audio.removed_samples import RemovedSamples
 from clipengine.media.audio.timeline import AudioTimeline
@@ -30,7 +31,9 @@ class AudioWriter(Protocol):
 class AudioTracks:
     """Aligns, mixes (if requested), changes and writes the tracks. `written` is the number of tracks in the clip.
 
-    `gains` has the gain of each written track in decibels, or is empty. The `removed` ranges are not written.
+    `gains` has the gain of each written track in decibels, or is empty. The `removed` ranges are not written. Tracks
+    are `limited` to full scale as decoded, so that fades begin at what is heard. Tracks that are mixed always are: the
+    limiter of the mix would lower all of them.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class AudioTracks:
         end: Fraction,
         gains: Sequence[float] = (),
         removed: Removed = NOTHING,
+        limited: bool = False,
     ) -> None:
         self._writer = writer
         self._mix = AudioMix([facts.sample_rate for facts in kept]) if mix and len(kept) > 1 else None
@@ -62,6 +66,9 @@ class AudioTracks:
                 end=end,
                 has_begun=facts.start is not None and facts.start < origin,
             )
+        self._limiters: list[Limiter] = []  # of each of the recording's tracks
+        if limited or self._mix is not None:
+            self._limiters = [Limiter(each.format, each.layout, each.rate) for each in self._timelines.values()]
         shapes: Sequence[AudioMix | AudioTimeline] = [self._mix] if self._mix else [*self._timelines.values()]
         self._removed: list[RemovedSamples] = []  # of each written track
         if removed.spans:
@@ -121,16 +128,23 @@ class AudioTracks:
                 seconds = timeline.repeated_samples / timeline.rate
                 text = f"audio track {number}: timestamps go back, {seconds:.3f} s left out"
                 yield warning("timestamps_repeated", text)
+        for number, (limiter, timeline) in enumerate(zip(self._limiters, self._timelines.values(), strict=False)):
+            if limiter.limited_samples:
+                seconds = limiter.limited_samples / timeline.rate
+                yield warning(
+                    "audio_clipped", f"audio track {number}: {seconds:.3f} s above full scale were limited to it"
+                )
 
     def _write(self, number: int, frames: Iterator[av.AudioFrame]) -> None:
         for frame in frames:
             if self._mix is None:
                 self._write_track(number, frame)
                 continue
-            for mixed in self._mix.feed(number, frame):
+            for mixed in self._mix.feed(number, self._limiters[number].apply(frame)):
                 self._write_track(0, mixed)
 
     def _write_track(self, track: int, frame: av.AudioFrame) -> None:
         for kept in self._removed[track].apply(frame) if self._removed else (frame,):
-            for changed in self._effects[track].apply(kept) if self._effects else (kept,):
+            held = kept if self._mix or not self._limiters else self._limiters[track].apply(kept)
+            for changed in self._effects[track].apply(held) if self._effects else (held,):
                 self._writer.write_audio(track, changed)

@@ -14,9 +14,11 @@ from fractions import Fraction
 import av
 
 from clipengine.clips.edit import PlannedPart, chapters_of_parts, text_languages
+from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.segments import OTHER_PARAMETERS, CannotCopy
 from clipengine.clips.texts.subtitles import TEXT_CODECS, TextRange, TextTrack, cut_tracks, part_tracks, track_samples
 from clipengine.errors import NoMediaInRange
+from clipengine.media.audio.encoder_format import is_limited
 from clipengine.media.audio.part_audio import PartAudio
 from clipengine.media.input.decoding.events import CopiedVideo, SeamEvent, VideoPacketEvent
 from clipengine.media.output.writer import ClipWriter
@@ -28,13 +30,13 @@ from clipengine.recordings.facts import TagName, TrackNames
 class PartWriter(PartAudio):
     """Offers the methods of ClipWriter to the builder of each part, in the time of that part."""
 
-    def __init__(self, writer: ClipWriter, parts: Sequence[PlannedPart], *, container: str, speed: Fraction) -> None:
-        super().__init__(writer, len(parts))
+    def __init__(self, writer: ClipWriter, parts: Sequence[PlannedPart], profile: Profile) -> None:
+        super().__init__(writer, len(parts), limited=is_limited(profile))
         self._writer = writer
         self._planned = parts
-        self._speed = speed
-        self._container = container
-        self._text_codec = TEXT_CODECS.get(container)
+        self._speed = profile.output.tempo
+        self._container = profile.container
+        self._text_codec = TEXT_CODECS.get(profile.container)
         self._languages: list[TextTrack] = []  # of the text tracks
         self._copied: CopiedVideo | None = None  # of the next part, until its video is added
         self._parameters: tuple[object, ...] | None = None  # of the first part in a clip with copied packets

@@ -11,6 +11,7 @@ from clipengine.clips.cut_range import CutRange
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import kept_tracks
 from clipengine.clips.plan.proxy import ProxySegment, frame_slack, proxy_profile, proxy_segment, proxy_size
+from clipengine.media.audio.encoder_format import is_limited
 from clipengine.media.audio.tracks import AudioTracks
 from clipengine.media.input.containers.cached_reader import ByteSource, MediaReader
 from clipengine.media.input.containers.container import media_errors
@@ -122,6 +123,7 @@ class _Audio:
     """The audio track of a segment, which is divided at multiples of an AAC packet."""
 
     def __init__(self, facts: SourceFacts, profile: Profile, segment: ProxySegment) -> None:
+        self._profile = profile
         self._kept = tuple(_at_aac_rate(track) for track in kept_tracks(profile, facts.audio))
         self._rate = self._kept[0].sample_rate if self._kept else 1
         first, last = self._packet(segment.start), self._packet(segment.end)
@@ -140,7 +142,7 @@ class _Audio:
     def tracks(self, writer: FragmentWriter) -> AudioTracks:
         writer.set_audio_range(self._written.start, self._samples)
         start, end = (Fraction(sample, self._rate) for sample in (self._written.start, self._written.stop))
-        return AudioTracks(writer, self._kept, mix=False, origin=start, end=end)
+        return AudioTracks(writer, self._kept, mix=False, origin=start, end=end, limited=is_limited(self._profile))
 
     def _packet(self, time: Fraction) -> int:
         return int(time * self._rate) // AAC_SAMPLES
