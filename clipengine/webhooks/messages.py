@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from clipengine.clips.texts.cues import without_overrides
+from clipengine.errors import Internal
 from clipengine.events import ANNOUNCEMENTS, Announcement, MessageFormat, Tone
 
+_SHOWN_LABELS = 5  # of markers
 _MAX_CHARACTERS = 500  # of one text; Slack accepts 3000 in a block, Discord 2000 in a message
 _COLOURS: dict[Tone, int] = {"good": 0x1B6E3C, "bad": 0xB3261E, "plain": 0x55626B}  # of the page
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+.!|~@:-])")
@@ -39,11 +42,16 @@ def with_links(body: bytes, share_url: str | None, download_url: str | None) -> 
 
 
 def rendered(body: bytes, format: MessageFormat) -> bytes:
-    """Return the body of the request for an endpoint with this format."""
+    """Return the body of the request for an endpoint with this format.
+
+    Raises Internal for a format of a newer release: the delivery is retried, maybe by an engine that knows it.
+    """
     if format == "json" or not body:
         return body
-    message = _message(json.loads(body))
-    return _compact(_slack(message) if format == "slack" else _discord(message))
+    render = _SERVICES.get(format)
+    if render is None:
+        raise Internal(f"this release does not know the webhook's message format {format}")
+    return _compact(render(_message(json.loads(body))))
 
 
 def _message(event: dict[str, Any]) -> _Message:
@@ -56,15 +64,28 @@ def _message(event: dict[str, Any]) -> _Message:
         used, limit = data["clips"]["bytes"], data["max_clips_bytes"]
         subject, detail = f"{used / limit:.0%} of retention.max_clips_bytes", f"{used:,} of {limit:,} bytes"
     else:
-        subject = data.get("label") or data.get("name") or data.get("bucket_path") or data["recording_id"]
-        detail = _detail(data)
+        subject, detail = _subject(name, data), _detail(data)
     subject, detail = (without_overrides(each)[:_MAX_CHARACTERS] for each in (subject, detail))
     return _Message(title, tone, subject, detail, data.get("share_url"))
+
+
+def _subject(name: str, data: dict[str, Any]) -> str:
+    """Return the name of what the event is about, or an empty text: an id says nothing in a chat."""
+    if name.startswith("transcript."):
+        return data.get("language") or ""
+    if "markers" in data:
+        labels = dict.fromkeys(each["label"] for each in data["markers"] if each["label"])
+        return ", ".join(list(labels)[:_SHOWN_LABELS])
+    return data.get("label") or data.get("name") or data.get("bucket_path") or ""
 
 
 def _detail(data: dict[str, Any]) -> str:
     if error := data.get("error"):
         return f"{error['message']} {error['hint']}"
+    for name in ("markers", "cues"):
+        if name in data:
+            count = len(data[name]) if name == "markers" else data[name]
+            return f"{count} {name if count != 1 else name[:-1]}"
     seconds = (data.get("result") or data).get("duration_seconds")
     return "" if seconds is None else f"{seconds:.1f} seconds"
 
@@ -76,9 +97,17 @@ def _slack(message: _Message) -> dict[str, Any]:
     texts = [_slack_text(each) for each in (message.subject, message.detail) if each]
     if texts:
         blocks.append(_slack_section({"type": "plain_text", "text": "\n".join(texts), "emoji": False}))
-    # Notifications show `text`.
-    text = ": ".join((message.title, *texts[:1]))
+    # Notifications show `text`. Services that ignore blocks, such as Mattermost, show it alone, find mentions in it,
+    # and have no link but this one.
+    text = ": ".join((message.title, *(_inert(each) for each in texts[:1] if each)))
+    if message.link is not None:
+        text += f" {message.link}"
     return {"text": text, "mrkdwn": False, "blocks": blocks, "unfurl_links": True}
+
+
+def _inert(text: str) -> str:
+    """Return the text with invisible characters by which Markdown finds no mention and no named link in it."""
+    return text.replace("@", "@\u200b").replace("](", "]\u200b(")
 
 
 def _slack_section(text: dict[str, Any]) -> dict[str, Any]:
@@ -100,11 +129,15 @@ def _discord(message: _Message) -> dict[str, Any]:
     if message.link is not None:
         embed["url"] = message.link
         content += f" {message.link}"  # Discord shows the player of a link in the text
-    return {"content": content, "embeds": [embed], "allowed_mentions": {"parse": []}}
+    embeds = [embed] if message.subject or message.detail else []  # Discord refuses one without text
+    return {"content": content, "embeds": embeds, "allowed_mentions": {"parse": []}}
 
 
 def _discord_text(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", text)
+
+
+_SERVICES: dict[str, Callable[[_Message], dict[str, Any]]] = {"slack": _slack, "discord": _discord}
 
 
 def _compact(value: Any) -> bytes:

@@ -57,7 +57,7 @@ def test_every_event_has_a_title() -> None:
 class TestFormats:
     def test_slack_message_has_text_and_a_block_with_the_link(self) -> None:
         message = json.loads(rendered(READY, "slack"))
-        assert message["text"] == "Clip ready: key-moment"
+        assert message["text"] == f"Clip ready: key-moment {BASE}/s/token"
         title, content = message["blocks"]
         assert (title["type"], title["text"]["text"]) == ("section", f"*<{BASE}/s/token|Clip ready>*")
         assert (content["type"], content["text"]["text"]) == ("section", "key-moment\n7.5 seconds")
@@ -83,12 +83,56 @@ class TestFormats:
         for text in (slack["text"], content["text"]):
             assert "&lt;!channel&gt; *bold*" in text
             assert "<" not in text
+        for alerting in ("@everyone", "](https://"):  # Mattermost renders Markdown in the text, and shows it alone
+            assert alerting not in slack["text"]
         turned = _body("clip.ready", label="\u202efdp\u2066.exe", error=None, result=None)
         assert all("\u202e" not in rendered(turned, each).decode() for each in ("slack", "discord"))  # type: ignore[arg-type]
         title = json.loads(rendered(body, "discord"))["embeds"][0]["title"]
         for raw in ("*bold*", "[a](", "`x`", "https://", "_under_", "~~out~~", ":tada:"):
             assert raw not in title
         assert json.loads(rendered(body, "discord"))["allowed_mentions"] == {"parse": []}
+
+    @pytest.mark.parametrize("name", ["all", "channel", "here", "everyone", "anna"])
+    def test_label_mentions_nobody(self, name: str) -> None:
+        body = _body("clip.ready", label=f"@{name}", error=None, result=None, share_url=None)
+        assert f"@{name}" not in json.loads(rendered(body, "slack"))["text"]
+        assert json.loads(rendered(body, "discord"))["allowed_mentions"] == {"parse": []}
+
+    @pytest.mark.parametrize(
+        ("event", "data", "shown"),
+        [
+            ("marker.added", {"markers": [{"label": label} for label in "baab"]}, ["b, a", "4 markers"]),
+            ("marker.added", {"markers": [{"label": label} for label in "abcdefg"]}, ["a, b, c, d, e", "7 markers"]),
+            ("marker.added", {"markers": [{"label": ""}]}, ["1 marker"]),
+            ("transcript.stored", {"language": "de", "cues": 12}, ["de", "12 cues"]),
+            ("transcript.ready", {"language": "en", "cues": 1, "error": None}, ["en", "1 cue"]),
+            (
+                "transcript.failed",
+                {"language": None, "cues": 0, "error": {"message": "No model.", "hint": "Add one."}},
+                ["No model. Add one."],
+            ),
+            ("clip.progress", {"label": None, "bucket_path": None, "result": None, "error": None}, []),
+        ],
+    )
+    def test_event_shows_names_and_no_id(self, event: str, data: dict[str, Any], shown: list[str]) -> None:
+        body = _body(event, **data, recording_id="rec_1", transcript_id="trn_1", clip_id="clip_1")
+        slack, discord = (rendered(body, each).decode() for each in ("slack", "discord"))  # type: ignore[arg-type]
+        for message in (slack, discord):
+            assert not any(each in message for each in ("rec_1", "trn_1", "clip_1"))
+        texts = [block["text"]["text"] for block in json.loads(slack)["blocks"][1:]]
+        assert texts == (["\n".join(shown)] if shown else [])
+        assert len(json.loads(discord)["embeds"]) == bool(shown)
+
+    def test_unknown_format_is_not_sent_in_another_form(
+        self, ledger: Ledger, make_worker: MakeWorker, receiver: Receiver
+    ) -> None:
+        endpoint = ledger.endpoints.create(receiver.url, ["clip.ready"], SECRET, format="teams")  # type: ignore[arg-type]
+        complete_clip(ledger)
+        make_worker().run_due()
+        assert [request for request in receiver.requests if request.path == "/hook"] == []
+        (delivery,) = ledger.deliveries.list(endpoint_id=endpoint.webhook_id, limit=9).data
+        assert delivery.status == "pending"
+        assert "does not know the webhook's message format teams" in (delivery.last_error or "")
 
     def test_long_text_is_cut_below_the_limits_of_the_services(self) -> None:
         error = {"message": "m" * 9000, "hint": "h"}
