@@ -14,9 +14,9 @@ from av.filter import Graph
 from clipengine.media.audio.filter_graph import keeping_format, linear_graph
 
 _SAMPLE_BYTES = 4
-_ONE = 0x3F80_0000  # the bits of 1.0; those of larger floats are larger integers
+_ONE = 0x3F80_0000  # the bits of 1.0; larger floats have larger integers as bits
 _MAGNITUDE = 0x7FFF_FFFF
-# Marks, by a bit that is not ASCII, the highest bytes of floats that may exceed 1.0: those from ±0.5 on.
+# Marks, by a bit that is not ASCII, the highest bytes of floats from ±0.5 on, which may exceed 1.0.
 _MAY_EXCEED = bytes(0x80 if each & 0x7F >= _ONE >> 24 else 0 for each in range(256))
 
 
@@ -61,7 +61,7 @@ def _exceeds(frame: av.AudioFrame) -> bool:
 
 @lru_cache(maxsize=4)
 def _masks(samples: int) -> tuple[int, int, int]:
-    """Return the mask of the magnitudes, what carries those above 1.0 into the sign bit, and the sign bits."""
+    """Return the mask of magnitudes, the summand that carries them into the sign bit above 1.0, and the sign bits."""
     words = _MAGNITUDE, _MAGNITUDE - _ONE, _MAGNITUDE + 1
     magnitudes, to_sign_bit, sign_bits = (
         int.from_bytes(each.to_bytes(_SAMPLE_BYTES, "little") * samples, "little") for each in words
