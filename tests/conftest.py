@@ -1,11 +1,13 @@
-"""Fixtures shared by all tests: the folders of real recordings, and the object store."""
+"""What all tests share: the folders of real recordings, and the object store.
+
+What is imported here is an input of every group of tests (`tests/support/group_inputs.py`).
+"""
 
 from __future__ import annotations
 
 import functools
 import gc
 import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +15,9 @@ import httpx._transports.default
 import pytest
 from httpx._config import DEFAULT_TIMEOUT_CONFIG, create_ssl_context
 
-from clipengine.work.children import process
-from clipengine.work.children.launch import Launch, launch_program
-from tests.support.forked_children import forking
 from tests.support.privileges import give_up_real_time_priority
 from tests.support.s3 import bucket, s3, true_s3  # noqa: F401 - fixtures
+from tests.support.selection import pytest_collection_modifyitems  # noqa: F401 - hook
 from tests.support.temporary import temporary_root
 
 # Seconds for requests of tests that name none: five are not enough on a machine under load.
@@ -29,8 +29,6 @@ os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(temporary_root()))  # of pyte
 os.environ["XDG_STATE_HOME"] = str(temporary_root() / "state")  # of uploads by the command
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "media"
-_WITH_CHILDREN = {"api", "cli", "e2e", "media", "work"}  # folders of tests that start children
-_launch: list[Launch] = [launch_program]  # as the last test has set it
 DEFECTS = RECORDINGS.with_name("media-defects")
 
 
@@ -50,14 +48,6 @@ def defects() -> Path:
     return DEFECTS
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fork the children of this process, unless the test is about their programs."""
-    if process.launch_program is not _launch[0]:  # a fixture of the module starts others
-        return
-    programs = item.get_closest_marker("programs") is not None or item.path.parent.name not in _WITH_CHILDREN
-    _launch[0] = process.launch_program = launch_program if programs else forking()
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """Collect tests without garbage collection, and exclude the objects that exist then from later collections.
@@ -70,14 +60,3 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the variants of a test beyond the first ones that `typical` names as exhaustive."""
-    seen: Counter[str] = Counter()
-    for item in items:
-        if (typical := item.get_closest_marker("typical")) is not None:
-            function = item.nodeid.partition("[")[0]
-            seen[function] += 1
-            if seen[function] > typical.args[0]:
-                item.add_marker(pytest.mark.exhaustive)

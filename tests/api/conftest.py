@@ -11,7 +11,7 @@ import pytest
 from clipengine.clips.clip import Clip
 from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
-from tests.support.s3 import true_s3  # noqa: F401 - fixture
+from tests.support.forked_children import pytest_runtest_setup, pytest_runtest_teardown  # noqa: F401 - hooks
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.sample import make_sample
+from tests.support.forked_children import pytest_runtest_setup, pytest_runtest_teardown  # noqa: F401 - hooks
 from tests.support.server import LOOPBACK_ALLOWED, RunningServer, running_server
 
 

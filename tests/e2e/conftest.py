@@ -9,6 +9,7 @@ import pytest
 
 from clipengine.client import Client
 from scripts.sample import make_sample
+from tests.support.forked_children import pytest_runtest_setup, pytest_runtest_teardown  # noqa: F401 - hooks
 from tests.support.hosts import hosts  # noqa: F401 - fixture
 from tests.support.moments_film import make_moments_film
 from tests.support.outage import Outage

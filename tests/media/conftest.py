@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.films.catalogue import Shelf
+from tests.support.forked_children import pytest_runtest_setup, pytest_runtest_teardown  # noqa: F401 - hooks
 
 
 @pytest.fixture(scope="session")

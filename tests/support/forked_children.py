@@ -3,7 +3,7 @@
 This file is also the program of that process. It has one thread, and forks each child as a sibling, so that the engine
 is its parent, as of a child that is started as a program. Each child has the sandbox, the limits and the empty
 environment of a program. Its name in /proc is `child-maker`. Tests of the children themselves have the marker
-`programs`: theirs are started as in production.
+`programs`: theirs are started as in production. The conftests of folders whose tests start children import the hooks.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from clipengine.media.sandbox.kernel import PR_SET_PDEATHSIG, prctl
 from clipengine.media.worker.process import DoJob, run_child
 from clipengine.work.children import process
@@ -31,6 +33,7 @@ _CLONE_PARENT = 0x8000
 _SYS_CLONE = {"x86_64": 56, "aarch64": 220}.get(os.uname().machine, 0)
 _PR_SET_NAME = 15
 _MOST_BYTES = 100
+_as_set: list[Launch] = [launch_program]  # by the hooks
 _PROGRAMS = ("maker", "inspector", "parser")  # others are rarely started
 
 
@@ -74,6 +77,21 @@ def forking() -> Launch:
     atexit.register(started.wait)
     atexit.register(here.close)  # before
     return _launch_by(here)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fork the children of this process, unless the test is about their programs."""
+    if process.launch_program is not _as_set[0]:  # a fixture of the module starts others
+        return
+    programs = item.get_closest_marker("programs") is not None
+    _as_set[0] = process.launch_program = launch_program if programs else forking()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Start programs again in tests of other folders."""
+    if nextitem is None or nextitem.path.parent != item.path.parent:
+        _as_set[0] = process.launch_program = launch_program
 
 
 def _launch_by(forker: socket.socket) -> Launch:

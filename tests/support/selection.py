@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -26,3 +27,15 @@ FEW_FILMS = frozenset({"mp4_bframes", "mkv_live_h264", "ts_wraps", "audio_only_o
 def cases(values: Iterable[Any], default: Collection[Any] = TYPICAL_FILMS) -> list[Any]:
     """Return the values as parameters of a test; those that are not in `default` are marked `exhaustive`."""
     return [pytest.param(value, marks=() if value in default else pytest.mark.exhaustive) for value in values]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the variants of a test beyond the first ones that `typical` names as exhaustive."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        if (typical := item.get_closest_marker("typical")) is not None:
+            function = item.nodeid.partition("[")[0]
+            seen[function] += 1
+            if seen[function] > typical.args[0]:
+                item.add_marker(pytest.mark.exhaustive)
