@@ -1,4 +1,4 @@
-"""What all tests share: the folders of real recordings, and the object store.
+"""What all tests share: the folders of real recordings, the object store, and the time after which a test is stopped.
 
 What is imported here is an input of every group of tests (`tests/support/group_inputs.py`).
 """
@@ -28,6 +28,7 @@ give_up_real_time_priority()
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(temporary_root()))  # of pytest's tmp_path
 os.environ["XDG_STATE_HOME"] = str(temporary_root() / "state")  # of uploads by the command
 
+pytest_plugins = ("tests.support.hung_tests",)
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "media"
 DEFECTS = RECORDINGS.with_name("media-defects")
 
