@@ -23,7 +23,7 @@ from tests.support.receiver import Answer, Receiver, Request
 from tests.support.server import RunningServer, run_command, running_server
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.outage
+pytestmark = [pytest.mark.outage, pytest.mark.proof]
 
 
 def _endpoint(receiver: Receiver) -> dict[str, str]:

@@ -17,6 +17,8 @@ from tests.support.selection import cases
 from tests.support.server import running_server
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.proof
+
 _PATIENT = {"CLIPENGINE_FAULT": "outage:pace=0.25"}  # ends a recording after four minutes of silence, not one
 
 

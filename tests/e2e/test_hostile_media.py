@@ -24,6 +24,8 @@ from tests.support.selection import cases
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.proof
+
 STALL_SECONDS, PROBE_SECONDS = 5, 20
 # Upper bounds of resident memory for any recording; 84 MB and 562 MB were measured.
 ENGINE_BYTES, CHILD_BYTES = 200 << 20, 800 << 20

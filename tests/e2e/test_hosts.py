@@ -29,7 +29,7 @@ from tests.support.s3_faults import FaultyS3
 from tests.support.server import RunningServer, RunningWorker, run_command
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.outage
+pytestmark = [pytest.mark.outage, pytest.mark.proof]
 
 skip_without_postgres()
 

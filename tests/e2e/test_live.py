@@ -26,6 +26,8 @@ from tests.support.server import running_server
 from tests.support.stored import Objects, objects
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.proof
+
 __all__ = ["objects"]  # a fixture
 
 F = Fraction

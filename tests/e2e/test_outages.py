@@ -17,7 +17,7 @@ from tests.support.s3_faults import cut_after_commit, hold, refuse, swallow
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.outage
+pytestmark = [pytest.mark.outage, pytest.mark.proof]
 
 CLIP_ALONE = {"CLIPENGINE_STORAGE__MANIFESTS": "false"}  # one object for each clip
 

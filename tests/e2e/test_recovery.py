@@ -23,6 +23,8 @@ from tests.support.selection import cases
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.proof
+
 
 def _endpoint(receiver: Receiver) -> dict[str, str]:
     return {"CLIPENGINE_WEBHOOKS__ENDPOINTS": f'[{{url = "{receiver.url}", secret = "a secret of tests"}}]'}

@@ -23,6 +23,8 @@ from tests.support.server import COMMAND, RunningServer, clean_environ, running_
 from tests.support.tus import append, begin, offset
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.proof
+
 MEBIBYTE = 1 << 20
 DATA = random.Random(120).randbytes(40 * MEBIBYTE + 3)
 

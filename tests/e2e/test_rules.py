@@ -14,7 +14,7 @@ from tests.support.invariants import check_invariants
 from tests.support.server import running_server
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.outage
+pytestmark = [pytest.mark.outage, pytest.mark.proof]
 
 RANGES = {
     "recording.complete": '{kind = "first", seconds = 1.5}',

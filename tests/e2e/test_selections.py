@@ -12,7 +12,7 @@ from clipengine.client import Client, ServerUnreachable
 from tests.support.invariants import check_invariants
 from tests.support.server import running_server
 
-pytestmark = pytest.mark.outage
+pytestmark = [pytest.mark.outage, pytest.mark.proof]
 
 
 def _begin(api: Client, point: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.support.server import running_server
 from tests.support.speech import speech_server, write_wav
 
-pytestmark = pytest.mark.outage
+pytestmark = [pytest.mark.outage, pytest.mark.proof]
 
 
 def test_killed_engine_resumes_after_its_finished_passages(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from tests.support.postgres import database_url, postgres, skip_without_postgres
 from tests.support.server import RunningServer, RunningWorker, running_server, running_worker, shared_folder
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.outage
+pytestmark = [pytest.mark.outage, pytest.mark.proof]
 
 skip_without_postgres()
 SECONDS = 300

@@ -31,6 +31,8 @@ from clipengine.objects.audit import AuditAction, AuditEntryObject
 from clipengine.objects.user import Role
 from clipengine.timecode import now_ms
 
+pytestmark = pytest.mark.proof
+
 ACTOR = Actor("key", "key_1", "key", "key_1", "192.0.2.1")
 DAY = 24 * 3600 * 1000
 

@@ -16,6 +16,8 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.objects.clip import ClipObject
 from clipengine.timecode import now_ms
 
+pytestmark = pytest.mark.proof
+
 Make = Callable[..., Clip]
 HOUR = 3_600_000
 

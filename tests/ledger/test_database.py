@@ -18,6 +18,8 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.file import file_database
 from tests.support.full_disk import disk, fill, free
 
+pytestmark = pytest.mark.proof
+
 Queue = Callable[..., Clip]
 
 

@@ -17,6 +17,8 @@ from clipengine.objects.webhook import WebhookObject
 from clipengine.timecode import now_ms
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.proof
+
 Queue = Callable[..., Clip]
 
 

@@ -23,6 +23,8 @@ from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.timecode import now_ms
 
+pytestmark = pytest.mark.proof
+
 Queue = Callable[..., Clip]
 DAY = 24 * 3600 * 1000
 

@@ -12,6 +12,8 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.objects.recording import RecordingObject
 from clipengine.recordings.recording import Recording, RecordingSpec
 
+pytestmark = pytest.mark.proof
+
 ORIGIN = Origin("https://media.example/talk.mp4?signature=x", "t0ken", "link")
 
 

@@ -17,6 +17,8 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.objects.clip import ClipObject
 from clipengine.recordings.recording import Recording
 
+pytestmark = pytest.mark.proof
+
 Queue = Callable[..., Clip]
 
 

@@ -30,6 +30,8 @@ from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.recording import Recording, RecordingSpec
 from tests.support.selection import cases
 
+pytestmark = pytest.mark.proof
+
 Queue = Callable[..., Clip]
 Open = Callable[..., Ledger]
 FACTS = json.dumps({"container": "mp4", "origin": "0", "duration": "27/2", "audio": [], "warnings": []})

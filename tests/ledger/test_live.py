@@ -20,6 +20,8 @@ from clipengine.timecode import now_ms
 from tests.support.api import FACTS
 from tests.support.live import added, refreshed, written
 
+pytestmark = pytest.mark.proof
+
 LATER = now_ms() + 86_400_000
 
 

@@ -15,6 +15,8 @@ from clipengine.recordings.piece_pages import unpack
 from clipengine.recordings.piece_seek_index import PieceSeekIndex
 from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
 
+pytestmark = pytest.mark.proof
+
 FACTS = SourceFacts(container="pieces", origin=Fraction(0), duration=Fraction(86400))
 
 

@@ -16,6 +16,8 @@ from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import ClipEnded
 from clipengine.ledger.ledger import Ledger
 
+pytestmark = pytest.mark.proof
+
 Queue = Callable[..., Clip]
 
 

@@ -20,6 +20,8 @@ from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.recordings.seek_index import KeyframeIndex
 
+pytestmark = pytest.mark.proof
+
 Queue = Callable[..., Clip]
 
 

@@ -11,6 +11,8 @@ from clipengine.ledger.database.migrations import MIGRATIONS, migrate
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.removals import Removal
 
+pytestmark = pytest.mark.proof
+
 
 def _claim(ledger: Ledger, owner: str = "me", limit: int = 1000) -> list[Removal]:
     return ledger.removals.claim(owner, limit=limit)

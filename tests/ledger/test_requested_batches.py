@@ -24,6 +24,8 @@ from clipengine.work.jobs.batches import BatchJobs
 from clipengine.work.worker import JobContext, Worker
 from tests.ledger.conftest import Open
 
+pytestmark = pytest.mark.proof
+
 CHANGES = {"render": "smart"}
 KINDS_OF_BATCHES: Any = pytest.mark.parametrize("kind", ["variants", "delete"])
 

@@ -28,6 +28,8 @@ from clipengine.work.worker import JobContext, Worker
 from tests.ledger.conftest import Open
 from tests.support.api import FACTS
 
+pytestmark = pytest.mark.proof
+
 
 class Engine:
     """The parts of an engine that make clips of rules."""

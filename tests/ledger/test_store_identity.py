@@ -12,6 +12,8 @@ from clipengine.errors import StorageUnavailable
 from clipengine.ledger.ledger import Ledger
 from clipengine.recordings.recording import RecordingSpec
 
+pytestmark = pytest.mark.proof
+
 Open = Callable[..., Ledger]
 
 

@@ -13,6 +13,8 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.uploads import Finished
 from clipengine.objects.clip import ClipObject
 
+pytestmark = pytest.mark.proof
+
 Queue = Callable[..., Clip]
 
 

@@ -27,6 +27,8 @@ from tests.films.film import Film
 from tests.support.animations import AnimationReading, read_animation
 from tests.support.ffmpeg import run_ffmpeg
 
+pytestmark = pytest.mark.proof
+
 CONTAINERS = ("gif", "webp")
 _START, _END = Fraction(1407, 1000), Fraction(4)
 

@@ -29,6 +29,8 @@ from tests.films.catalogue import Shelf
 from tests.films.cutting import Clip, cut_file, cut_parts
 from tests.support.ramp import write_ramp
 
+pytestmark = pytest.mark.proof
+
 _PROFILE = Profile(audio="none", preset="ultrafast", crf=8)
 _GRAY = 90
 _AMBER = 100  # chroma (U) below this is that of a marked word; gray has 128

@@ -27,6 +27,8 @@ from tests.support.ffmpeg import run_ffmpeg
 from tests.support.patches import read_pixels
 from tests.support.selection import cases
 
+pytestmark = pytest.mark.proof
+
 _SECOND, _SMALL, _LARGE, _SQUARE = Fraction(1), Run(96, 64, 15, 60), Run(192, 128, 15, 120), Run(128, 128, 15, 200)
 _RUNS = (_SMALL, _LARGE, _SQUARE)
 

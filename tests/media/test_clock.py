@@ -9,6 +9,8 @@ import pytest
 
 from clipengine.media.input.timing.timeline import Clock
 
+pytestmark = pytest.mark.proof
+
 TICKS = (Fraction(1, 90_000), Fraction(1, 1000), Fraction(1001, 30_000), Fraction(1, 44_100), Fraction(3))
 SHIFTS = (Fraction(0), Fraction(-7, 3), Fraction(1, 90_000), Fraction(10**9, 7))
 

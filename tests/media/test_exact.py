@@ -22,6 +22,8 @@ from tests.films.judge import judge
 from tests.films.reader import read_clip
 from tests.support.selection import FEW_FILMS, cases
 
+pytestmark = pytest.mark.proof
+
 # A long search, by hand: CLIPENGINE_TEST_RANGES=200 pytest -k any_range, with other ranges on each run.
 _RANGES_PER_FILM = int(os.environ.get("CLIPENGINE_TEST_RANGES", "4"))
 

@@ -21,6 +21,8 @@ from tests.films.selfcheck import disagreements
 from tests.films.sound import locate, sound, sound_from
 from tests.support.selection import FEW_FILMS, cases
 
+pytestmark = pytest.mark.proof
+
 _F = Fraction
 
 

@@ -32,7 +32,7 @@ __all__ = ["store_kind"]  # a fixture
 F = Fraction
 FRONT = FRIGATE.replace("{camera}", "front")
 
-pytestmark = pytest.mark.usefixtures("store_kind")
+pytestmark = [pytest.mark.usefixtures("store_kind"), pytest.mark.proof]
 
 
 def cut(

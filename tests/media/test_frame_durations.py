@@ -11,6 +11,8 @@ from clipengine.clips.cut_range import CutRange
 from clipengine.media.input.decoding.events import BeginEvent, VideoFrameEvent
 from clipengine.media.video.frame_durations import with_durations
 
+pytestmark = pytest.mark.proof
+
 F = Fraction
 
 

@@ -25,6 +25,8 @@ from tests.films.catalogue import Shelf
 from tests.films.cutting import Clip, cut_file, cut_parts, facts_of
 from tests.support.ramp import write_ramp
 
+pytestmark = pytest.mark.proof
+
 _READABLE, _HIDDEN = 100, 30  # range of luma in a row of the stripes
 _BOX = {"x": 0.25, "y": 0.25, "width": 0.5, "height": 0.5}
 _Shown = tuple[Fraction, Fraction, Any]  # from, until, and the luma of the box

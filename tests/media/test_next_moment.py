@@ -14,6 +14,8 @@ from tests.films.cutting import facts_of, probed
 from tests.media.test_snap import _keyframes, moments
 from tests.support.moments_film import FPS, SCENES, SILENCES
 
+pytestmark = pytest.mark.proof
+
 F = Fraction
 __all__ = ["moments"]  # a fixture
 

@@ -38,6 +38,8 @@ from tests.films.cutting import cut, cut_file, cut_parts, facts_of
 from tests.support.png import png
 from tests.support.ramp import write_ramp
 
+pytestmark = pytest.mark.proof
+
 _CONTRAST = 40  # of the text and its outline; columns of the ramp have one level
 _DARK = Profile(audio="none", preset="ultrafast", crf=12)
 

@@ -27,6 +27,8 @@ from tests.films.reader import read_clip
 from tests.support.ramp import Picture, read_pictures, write_ramp
 from tests.support.selection import cases
 
+pytestmark = pytest.mark.proof
+
 _START, _END = Fraction(1, 5), Fraction(3, 5)
 _PIXEL = 0.018  # of the picture: a pixel of chroma and the errors of the encoders
 _RIGHT_HALF = {"x": 0.5, "y": 0.0, "width": 0.5, "height": 1.0}

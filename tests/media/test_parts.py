@@ -20,6 +20,8 @@ from tests.films.reader import TrackReading, read_clip
 from tests.films.sound import LEVEL
 from tests.support.loudness import measured_loudness
 
+pytestmark = pytest.mark.proof
+
 _RANGES = (("21/10", "27/10"), ("1/2", "53/50"), ("3", "157/50"))
 
 

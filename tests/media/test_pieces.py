@@ -51,7 +51,7 @@ __all__ = ["store_kind"]  # a fixture
 F = Fraction
 WRAP = F(2**33, 90_000)
 
-pytestmark = pytest.mark.usefixtures("store_kind")
+pytestmark = [pytest.mark.usefixtures("store_kind"), pytest.mark.proof]
 
 
 def cut(

@@ -32,6 +32,8 @@ from tests.films.judge import expectations
 from tests.films.picture import read_number
 from tests.support.palette import write_palette_avi
 
+pytestmark = pytest.mark.proof
+
 TIMES = (Fraction(0), Fraction(1, 3), Fraction("1.007"), Fraction("2.5"))
 FILMS = (
     "mp4_2997",

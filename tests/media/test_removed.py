@@ -28,6 +28,8 @@ from tests.films.sound import LEVEL, locate
 from tests.media.test_chapters import shown, with_chapters
 from tests.support.loudness import measured_loudness
 
+pytestmark = pytest.mark.proof
+
 F = Fraction
 START, END = F("0.3"), F("5.3")
 FAST = Profile(preset="ultrafast")

@@ -33,6 +33,8 @@ from tests.media.test_smart_render import planes
 from tests.support.gstreamer import decode, need_elements
 from tests.support.selection import cases
 
+pytestmark = pytest.mark.proof
+
 _THREADS = 16  # two encoders side by side
 _FRAMES = 7  # of a segment
 _LEAST_DECIBELS = 30.0

@@ -26,6 +26,8 @@ from tests.media.test_smart_render import assert_copied_frames_are_equal, faults
 from tests.support.gstreamer import decode, need_elements
 from tests.support.selection import cases
 
+pytestmark = pytest.mark.proof
+
 SMART = Profile(video="hevc", render="smart", preset="ultrafast")
 FILMS = ("hevc_mp4", "ts_hevc")
 SEAMS = Cut("seams", Fraction(1107, 1000), Fraction(402, 100))

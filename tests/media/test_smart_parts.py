@@ -25,6 +25,8 @@ from tests.media.test_subtitles import TRACKS
 from tests.support.ffmpeg import run_ffmpeg
 from tests.support.selection import cases
 
+pytestmark = pytest.mark.proof
+
 F = Fraction
 HEVC = Profile(container="mp4", video="hevc", render="smart")
 VP9 = Profile(container="webm", video="vp9", audio="opus", render="smart")

@@ -32,6 +32,8 @@ from tests.films.reader import read_clip
 from tests.films.reference import watch
 from tests.support.selection import cases
 
+pytestmark = pytest.mark.proof
+
 # Films of H.264 of which nothing can be copied, and the reason.
 FALLBACKS = {
     "avi_h264_bframes": "its packets have no presentation times",

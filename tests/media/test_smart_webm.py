@@ -26,6 +26,8 @@ from tests.media.test_smart_render import assert_copied_frames_are_equal, faults
 from tests.support.selection import cases
 from tests.support.two_pass import encode_in_two_passes
 
+pytestmark = pytest.mark.proof
+
 VP8: dict[str, Any] = {"container": "webm", "video": "vp8", "audio": "opus"}
 VP9: dict[str, Any] = {"container": "webm", "video": "vp9", "audio": "opus"}
 _MS = Fraction(1, 1000)
