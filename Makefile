@@ -8,6 +8,15 @@ CHECKED := clipengine tests scripts
 # More processes than cores, because many tests wait; each takes neighbouring tests, which share servers and films.
 # The tests start hundreds of commands, which would compile the package each time without its bytecode.
 TESTS = env PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $$(($$(nproc 2>/dev/null || echo 2) + 2)) --dist worksteal
+# CPU seconds that a build has for exhaustive and outage tests, as tests/proof counts them.
+BUDGET := 1500
+PROOF = -p tests.support.groups -p tests.support.failed_once
+RECORDED = $(PROOF) --record-groups --failed-once tests/proof/failed_once.txt
+BUDGETED = $(PROOF) --groups-budget $(BUDGET)
+# All films and real recordings. Without the cuts of the same films that test_smart_render makes there; other ranges are
+# made by test_any_range_is_exact.
+VERSIONS = -m exhaustive --deselect tests/media/test_exact.py::test_named_cuts_are_exact $(patsubst %,tests/media/test_%.py,\
+	audio_timestamps changing_sizes damage defects exact formats recordings smart_render)
 JS_CHECKED := biome.json tsconfig.json clipengine/web clipengine/docs/manual.js scripts/typescript tests/typescript tests/web
 NPM_MODULES := scripts/typescript/node_modules/.package-lock.json
 NPM_PACKAGES := clipengine-client n8n-nodes-clipengine
@@ -22,7 +31,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --no-strip-extras --
 given = $(if $(filter command line,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dev demo test test-all check check-python check-js client-ts dist lock new-migration coverage films obs producers speech screens compare bench fuzz soak chaos clean
+.PHONY: help install run dev demo test test-all test-build test-versions check check-python check-js client-ts dist lock new-migration coverage films obs producers speech screens compare bench fuzz soak chaos clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,8 +52,14 @@ demo: $(VENV)/.installed  ## run the main job end to end (RECORDING=/path/to/any
 test: $(VENV)/.test-installed check  ## check, then test one of each mechanism (PYTEST="-k cut" selects some)
 	@exec $(TESTS) -m "not exhaustive and not outage" $(PYTEST)
 
-test-all: $(VENV)/.test-installed check  ## check, then run every test, as CI does
-	@exec $(TESTS) $(PYTEST)
+test-all: $(VENV)/.test-installed check  ## check, then run every test; a release needs it. Writes tests/proof, for CI
+	@exec $(TESTS) $(RECORDED) $(PYTEST)
+
+test-build: $(VENV)/.test-installed check  ## check, then run what CI does: make test's tests, changed groups and a share of the rest
+	@exec $(TESTS) $(BUDGETED) $(PYTEST)
+
+test-versions: $(VENV)/.test-installed check  ## check, then test what depends on Python and PyAV (PYTHON=python3.13 VENV=.venv-3.13)
+	@exec $(TESTS) $(if $(filter command line,$(origin BUDGET)),$(BUDGETED),$(RECORDED)) $(VERSIONS) $(PYTEST)
 
 check: $(VENV)/.test-installed  ## check lint, format, spelling, types and import layers
 	@$(MAKE) --silent --jobs 2 --output-sync check-python check-js
