@@ -51,6 +51,7 @@ def test_race_is_listed_with_message_and_log(tmp_path: Path) -> None:
     assert "test_race[a b [1]]" in again.stdout  # a run of the developer prints the list
 
 
+@pytest.mark.exhaustive
 def test_error_of_a_fixture_and_killed_worker_are_run_again(tmp_path: Path) -> None:
     tests = """
     import signal
@@ -84,6 +85,7 @@ def test_defect_and_proof_are_not_forgiven_beside_a_race(tmp_path: Path) -> None
     assert "FAILED tests/test_sample.py::test_race" not in done.stdout
 
 
+@pytest.mark.exhaustive
 def test_test_that_is_skipped_when_it_runs_again_is_not_forgiven(tmp_path: Path) -> None:
     tests = """
     def test_race():
@@ -112,6 +114,7 @@ def test_more_than_three_failures_of_a_build_are_not_forgiven(tmp_path: Path, ea
     assert (tmp_path / "build.txt").read_text() == entries
 
 
+@pytest.mark.exhaustive
 def test_module_that_cannot_be_collected_fails_the_run(tmp_path: Path) -> None:
     done = _run(tmp_path, "    def test_race(): fail_once('race')", files={"tests/test_bad.py": "import nothing_such"})
     assert done.returncode != 0

@@ -17,7 +17,7 @@ _GOOD = """
     def test_plain(): pass
     @pytest.mark.exhaustive
     def test_child():  # its time counts
-        subprocess.run([sys.executable, "-c", "import time\\nwhile time.process_time() < 1.6: pass"])
+        subprocess.run([sys.executable, "-c", "import time\\nwhile time.process_time() < 0.8: pass"])
     @pytest.mark.exhaustive
     @pytest.mark.xfail(strict=True)
     def test_expected_failure(): assert False
@@ -60,7 +60,7 @@ def test_groups_are_recorded_when_all_of_their_tests_have_passed(tmp_path: Path)
 
     # What only some of the tests show stands beside it; a cost that changed little stays.
     write_proofs(tmp_path / FILE, proofs | {SKIPPED: Proof("a" * 16, 7), GOOD: Proof("b" * 16, 3)})
-    for some in (["-k", "test_child"], [f"{GOOD}::test_child"], ["-m", "not typical", GOOD]):
+    for some in (["-k", "test_child"], [f"{GOOD}::test_child"]):
         _run(tmp_path, "--record-groups", *some)
         assert read_proofs(tmp_path / FILE)[GOOD].inputs == "b" * 16
     _run(tmp_path, "--record-groups", GOOD)
@@ -87,7 +87,7 @@ def test_interrupted_run_keeps_what_it_has_proved(tmp_path: Path) -> None:
 
 
 def test_build_runs_changed_and_new_groups_and_a_share_and_says_why(tmp_path: Path) -> None:
-    modules = {f"tests/test_{n}.py": _GOOD.replace("1.6", "0") for n in range(8)}
+    modules = {f"tests/test_{n}.py": _GOOD.replace("0.8", "0") for n in range(8)}
     write_files(tmp_path, modules | {"tests/conftest.py": _FILES["tests/conftest.py"]})
     _run(tmp_path, "--record-groups")
     proofs = read_proofs(tmp_path / FILE)
