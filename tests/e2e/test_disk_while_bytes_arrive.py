@@ -22,6 +22,8 @@ from tests.support.server import RunningServer, running_server
 from tests.support.tus import append, begin, offset
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.proof
+
 FLOOR = 12 * MEGABYTE
 SPACE = 40 * MEGABYTE
 BODY = bytes(SPACE)
