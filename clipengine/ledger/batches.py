@@ -18,8 +18,9 @@ from peewee import fn
 from clipengine.clips.clip import Clip
 from clipengine.errors import ClipEngineError, ClipNotFound
 from clipengine.ledger.database.database import Bound, Database, Row, Statement, insert_statement, param
-from clipengine.ledger.database.schema import BatchItemRow, BatchRow, RuleRow
+from clipengine.ledger.database.schema import BatchItemRow, BatchRow, ClipRow, RuleRow
 from clipengine.ledger.lease import InFlight, Leases, Living, owned_rows
+from clipengine.ledger.lock_order import lock_clips
 from clipengine.ledger.pages import Page, read_page
 from clipengine.ledger.rules import Rules
 from clipengine.row_format import ROW_FORMAT
@@ -170,7 +171,8 @@ class Batches:
             if not self._change(batch, {"attempts": 1, "reason": None}, state="making"):
                 return False
             missing = 0
-            for item in items:  # in the order of their ids: two requests must not wait for each other
+            lock_clips(self._database, ClipRow.clip_id.in_([str(item.source_clip_id) for item in items]))
+            for item in items:
                 try:
                     delete(str(item.source_clip_id))
                 except ClipNotFound as error:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import peewee
 
-from clipengine.ledger.clips import Clips
+from clipengine.ledger.clips import KEEP_TAG, Clips
 from clipengine.ledger.database.database import Database, compact_json
 from clipengine.ledger.database.meta import read_meta, store_meta
 from clipengine.ledger.database.schema import ClipRow, ShareRow
@@ -21,7 +21,6 @@ from clipengine.ledger.events import Events
 from clipengine.ledger.storage_use import Amount, StorageUse
 from clipengine.timecode import now_ms
 
-KEEP_TAG = "keep"
 _NAME = "clip_limit"  # of the row of `meta`, and of the turn of the engine that deletes
 _BATCH = 100
 _KEPT_MS = 3_600_000

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -51,7 +51,9 @@ from clipengine.ledger.events import Events
 from clipengine.ledger.fences import FENCE_MS, is_due, set_aside
 from clipengine.ledger.lease import InFlight, Leases, Living, owned_rows
 from clipengine.ledger.live_row import is_known
+from clipengine.ledger.lock_order import lock_clips, locked_clips
 from clipengine.ledger.pages import ListFilter, Page, beginning, read_page, sort_by
+from clipengine.ledger.permission import Permit, by_engine
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
 from clipengine.ledger.removals import Removals
 from clipengine.recordings.recording import Recording
@@ -64,6 +66,7 @@ CLIP_SORTS = {
     "duration": (ClipRow.duration_seconds, float),
     "size": (ClipRow.size_bytes, int),
 }
+KEEP_TAG = "keep"  # of clips that the limit of the bytes of clips does not delete
 _NO_ROOM_MS = 5_000
 _NEVER = 1 << 62  # a clip that waits for its recording is not due
 _WAITS_AT_ONCE = 100
@@ -209,8 +212,10 @@ class Clips:
 
     def queue_reached(self, recording_id: str) -> None:
         """Queue the clips that waited for this recording and are recorded now. Call it in a transaction."""
-        for row in self._database.rows(_WAITING, **_waiting_values(recording_id)):
-            self._queue_if_reached(as_clip(row))
+        waiting = self._database.rows(_WAITING, **_waiting_values(recording_id))
+        for row in locked_clips(self._database, [each["clip_id"] for each in waiting]) if waiting else ():
+            if row["step"] == "waiting":
+                self._queue_if_reached(as_clip(row))
 
     def end_waits(self) -> int:
         """End the waits of the clips that were not recorded in time, and return their number.
@@ -265,6 +270,7 @@ class Clips:
         """
         for of in (ClipRow.recording_id == recording_id, ClipRow.parts.is_null(False) & _of_part(recording_id)):
             queued = (of, ClipRow.state == "queued", ClipRow.needs < format)
+            lock_clips(self._database, *queued)
             self._database.change(ClipRow.update(needs=format).where(*queued))
 
     # ---- the queue
@@ -448,13 +454,14 @@ class Clips:
         """Return the time spent waiting for the store since the clip was created or retried. Raises ClipNotFound."""
         return int(self._row(id)["outage_ms"])
 
-    def cancel(self, id: str) -> Clip:
+    def cancel(self, id: str, *, permit: Permit = by_engine) -> Clip:
         """Set a queued or active clip `failed` with the code `cancelled`, and write its event.
 
         Raises ClipNotFound, and ClipEnded if it is complete or failed.
         """
         with self._database.transaction(ordered=False):
             clip = as_clip(self._row(id, lock=True))
+            permit(lambda: clip.created_by)
             if clip.ended:
                 raise ClipEnded(f"the clip {id} is {clip.state}")
             self._fail(id, clip.state, clip.attempt, Cancelled("The clip was cancelled."))
@@ -483,14 +490,24 @@ class Clips:
                 self._queue_if_reached(self.get(id))
             return self.get(id)
 
-    def delete(self, id: str) -> Clip:
+    def delete_all(self, ids: Collection[str], *, permit: Permit = by_engine) -> Sequence[str]:
+        """Delete the clips that exist, or none of them if one must not be deleted, and return their ids in order."""
+        with self._database.transaction(ordered=False):
+            found = [row["clip_id"] for row in locked_clips(self._database, ids)]
+            for each in found:
+                self.delete(each, permit=permit)
+            return found
+
+    def delete(self, id: str, *, permit: Permit = by_engine) -> Clip:
         """Delete the clip and queue its objects for removal. A queued or active clip is cancelled first.
 
         Returns its last state. Raises ClipNotFound.
         """
         with self._database.transaction(ordered=False):
             clip = as_clip(self._row(id, lock=True))
+            permit(lambda: clip.created_by)
             if not clip.ended:
+                self.documents.remove(id)  # before the event, see `lock_order`
                 clip = self.cancel(id)
             self._database.change(ClipRow.delete().where(ClipRow.clip_id == id))
             self._removals.add_clips([clip])
@@ -512,10 +529,22 @@ class Clips:
                 self._database.record_change("clip", clip.clip_id)
             return clips
 
-    def update(self, id: str, values: Mapping[str, Any], metadata: Mapping[str, str | None]) -> Clip:
-        """Change the columns `values`, merge `metadata`, and return the clip. Raises ClipNotFound or InvalidRequest."""
+    def update(
+        self,
+        id: str,
+        values: Mapping[str, Any],
+        metadata: Mapping[str, str | None],
+        *,
+        permit: Permit = by_engine,
+    ) -> Clip:
+        """Change the columns `values`, merge `metadata`, and return the clip. What may end it needs `permit`.
+
+        Raises ClipNotFound or InvalidRequest.
+        """
         with self._database.transaction(ordered=False):
             row = self._row(id, lock=True)
+            if _may_end(row, values):
+                permit(lambda: row["created_by"])
             changed = {**values, "metadata": merged(row["metadata"], metadata)}
             counted = {**changed, "revision": ClipRow.revision + 1}
             self._database.change(ClipRow.update(counted).where(ClipRow.clip_id == id))
@@ -647,6 +676,12 @@ def _values(clip: Clip) -> dict[str, Any]:
     """
     hidden = STRUCTURED if clip.needs > FIRST_FORMAT else ()
     return _SPEC.columns(vars(clip) | clip.to_stored(), hidden=hidden)
+
+
+def _may_end(row: Row, values: Mapping[str, Any]) -> bool:
+    """Return True if a change may have the clip deleted. After one of its expiry to null, the settings may do so."""
+    ends_keep = KEEP_TAG in set(row["tags"]) - set(values.get("tags", row["tags"]))
+    return ends_keep or "expires_at" in values
 
 
 def _next_key(clip: Clip) -> str:

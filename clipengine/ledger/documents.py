@@ -20,6 +20,7 @@ from clipengine.ledger.pages import ListFilter, Search
 
 # More than a valid row has. It fits into a tsvector, whose limit is a megabyte.
 MAX_CHARACTERS = 250_000
+TURN_OF_SPEECH = "said"
 _MAX_WORDS = 20  # of tags and metadata that are looked up in the index
 _FEW = 1000
 _NEWER = 5000  # matches that are read to find those among the first rows of a list
@@ -49,6 +50,11 @@ class Documents:
     def replace(self, row: Mapping[str, Any]) -> None:
         """Index the words of a changed row. Call it in the transaction that changes the row."""
         self._database.insert(self._put, **self._document(row))
+
+    def remove(self, id: str) -> None:
+        """Delete the words of a row that the transaction deletes afterwards."""
+        column = self._model._meta.fields[self._key.name]
+        self._database.change(self._model.delete().where(column == id))
 
     def forget_said(self, id: str) -> None:
         """Let the engines read the speech of this clip again."""
@@ -135,9 +141,11 @@ def forget_said(database: Database, recording_id: str) -> None:
 
     Call it in the transaction that changes the transcripts, which has locked the recording.
     """
-    database.turn("said")  # two recordings may have clips in common
+    database.turn(TURN_OF_SPEECH)  # two recordings may have clips in common
     of_part = peewee.Expression(ClipRow.parts, peewee.OP.ILIKE, peewee.Value(f'%"{recording_id}"%', converter=False))
-    for condition in (ClipRow.recording_id == recording_id, ClipRow.parts.is_null(False) & of_part):
+    of_own = ClipRow.recording_id == recording_id
+    # Each row once: PostgreSQL locks the clip of a row that a transaction changes again.
+    for condition in (of_own, ~of_own & ClipRow.parts.is_null(False) & of_part):
         # Also of clips that were not indexed yet: another engine may be reading the former transcripts.
         clips = ClipRow.select(ClipRow.clip_id).where(condition)
         database.change(ClipDocumentRow.update(said=None).where(ClipDocumentRow.clip_id.in_(clips)))

@@ -15,6 +15,7 @@ from clipengine.ids import new_id
 from clipengine.ledger.database.database import Bound, Database, Row, Statement, param
 from clipengine.ledger.database.schema import FetchRow, RecordingRow
 from clipengine.ledger.lease import InFlight, Leases, Living, owned_rows
+from clipengine.ledger.lock_order import lock_recordings
 from clipengine.ledger.recordings import Recordings, as_recording
 from clipengine.ledger.vault import Vault
 from clipengine.recordings.discovery import upload_key
@@ -129,6 +130,7 @@ class Fetches:
     def complete(self, fetch: Fetch, *, etag: str, size: int) -> bool:
         """Queue the probe of a recording that is in the store now. Return False if the claim was lost."""
         with self._database.transaction(ordered=False):
+            lock_recordings(self._database, [fetch.recording_id])
             if not self._end(fetch):
                 return False
             values = {"etag": etag, "file_size_bytes": size, "fetched_bytes": size, "next_at": now_ms()}
@@ -140,6 +142,7 @@ class Fetches:
     def fail(self, fetch: Fetch, error: ClipEngineError) -> bool:
         """Set the recording `failed` and write its event. Return False if the claim was lost."""
         with self._database.transaction(ordered=False):
+            lock_recordings(self._database, [fetch.recording_id])
             if not self._end(fetch):
                 return False
             self._recordings.fail_unread(fetch.recording_id, error)

@@ -208,6 +208,13 @@ class Ledger:
         """
         return self.database.transaction()
 
+    def writing(self) -> AbstractContextManager[None]:
+        """Make the calls inside the block atomic as `transaction`, without the order of engines that share the ledger.
+
+        Rows that the block reads may change until it ends, unless they are locked, see `lock_order`.
+        """
+        return self.database.transaction(ordered=False)
+
     def check_writable(self) -> None:
         """Write a row to check that the ledger is writable. Raises StorageUnavailable or DiskFull."""
         now = str(now_ms())

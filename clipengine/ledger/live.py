@@ -241,9 +241,9 @@ class Live:
                 found = probed_columns(facts, etag=left.etag, size=left.counts.bytes, pieces=left)
                 del found["found_clock"]
                 self._update(refresh, row, found | ended, facts)
+            self._recordings.register_again(recording)
             self._clips.queue_reached(id)
             self._recordings.record_end(id)
-            self._recordings.register_again(recording)
             return True
 
     def release_orphans(self, owner: str, *, in_flight: InFlight, living: Living) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, cast
 
 import peewee
 from peewee import OP
@@ -33,12 +33,14 @@ from clipengine.ledger.database.schema import (
     TranscriptRow,
 )
 from clipengine.ledger.database.spec_column import SpecColumn
-from clipengine.ledger.documents import Documents, forget_said
+from clipengine.ledger.documents import TURN_OF_SPEECH, Documents, forget_said
 from clipengine.ledger.events import Events
 from clipengine.ledger.fences import FENCE_MS, is_due
 from clipengine.ledger.lease import InFlight, Leases, Living, owned_rows
 from clipengine.ledger.live_row import new_live, safe_seconds
+from clipengine.ledger.lock_order import lock_clips, lock_recordings
 from clipengine.ledger.pages import ListFilter, Page, beginning, read_page, sort_by
+from clipengine.ledger.permission import Permit, by_engine
 from clipengine.ledger.pieces import Pieces
 from clipengine.ledger.quarantine import MAX_DEATHS, SUSPECT_DEATHS, Quarantine, too_many_deaths
 from clipengine.ledger.removals import Removals
@@ -446,13 +448,22 @@ class Recordings:
         """
         return int(self._row(id)["attempts"])
 
-    def update(self, id: str, values: Mapping[str, Any], metadata: Mapping[str, str | None]) -> Recording:
-        """Change the fields `values`, merge `metadata`, and return the recording.
+    def update(
+        self,
+        id: str,
+        values: Mapping[str, Any],
+        metadata: Mapping[str, str | None],
+        *,
+        permit: Permit = by_engine,
+    ) -> Recording:
+        """Change the fields `values`, merge `metadata`, and return the recording. To change its expiry needs `permit`.
 
         Raises RecordingNotFound or InvalidRequest.
         """
         with self._database.transaction(ordered=False):
             row = self._row(id, lock=True)
+            if "expires_at" in values:  # also null: the settings may then delete the recording at once
+                permit(lambda: self._owner(row))
             changed = _SPEC.columns({**values, "metadata": merged(row["metadata"], metadata)}, row["spec"])
             changed |= times_of(as_recording(row | changed))
             self._database.change(RecordingRow.update(changed).where(RecordingRow.recording_id == id))
@@ -471,27 +482,42 @@ class Recordings:
             self._database.record_change("recording", id)
             return True
 
-    def delete(self, id: str) -> Recording:
+    def lock(self, ids: Collection[str]) -> None:
+        """Lock recordings before a transaction makes clips of the first of them, see `lock_order`."""
+        lock_recordings(self._database, ids)
+
+    def delete(self, id: str, *, permit: Permit = by_engine) -> Recording:
         """Delete the recording and its ended clips; the objects stay in the store.
 
         Raises RecordingNotFound, and RecordingBusy while a clip of it is queued or running.
         """
         with self._database.transaction(ordered=False):
-            recording = as_recording(self._row(id, lock=True))  # no clip of it is created meanwhile
+            row = self._row(id, lock=True)  # nobody makes a clip, a transcript or segments of it meanwhile
+            permit(lambda: self._owner(row))
             clips = ClipRow.recording_id == id
+            self._database.turn(TURN_OF_SPEECH)
+            lock_clips(self._database, clips)  # none of them is queued again meanwhile
             # Peewee's name of LIKE: its own LIKE is GLOB in SQLite.
             of_part = peewee.Expression(ClipRow.parts, OP.ILIKE, peewee.Value(f'%"{id}"%', converter=False))
             active = ClipRow.select(ClipRow.clip_id).where(clips | of_part, ClipRow.status == "processing").limit(1)
             if self._database.row(active) is not None:
                 raise RecordingBusy(f"clips of {id} are queued or running")
-            self._database.change(ClipRow.delete().where(clips))
             forget_said(self._database, id)
+            self._database.change(ClipRow.delete().where(clips))
             self._database.change(RecordingRow.delete().where(RecordingRow.recording_id == id))
             self._database.record_change("recording", id)
-        return recording
+        return as_recording(row)
+
+    def _owner(self, row: Row) -> str | None:
+        """Return the owner of a recording whose row is locked, or None if others have made something of it."""
+        id, owner = row["recording_id"], cast("str | None", row["created_by"])
+        return None if owner and self.has_works_of_others(id, owner) else owner
 
     def has_works_of_others(self, id: str, owner: str) -> bool:
-        """Return True if others than the owner have made something of the recording, see `works_of_others`."""
+        """Return True if others than the owner have made something of the recording, see `works_of_others`.
+
+        Call it with the row of the recording locked.
+        """
         query = RecordingRow.select(RecordingRow.recording_id)
         found = query.where(RecordingRow.recording_id == id, works_of_others(owner))
         return self._database.row(found) is not None

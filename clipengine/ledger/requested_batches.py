@@ -14,6 +14,7 @@ from clipengine.ledger.batches import Batch, BatchItem, BatchKind, as_batch, as_
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import BatchItemRow, BatchRow
 from clipengine.ledger.pages import Page, read_page
+from clipengine.ledger.permission import Permit, by_engine
 from clipengine.row_format import FIRST_FORMAT, ROW_FORMAT
 from clipengine.timecode import now_ms
 
@@ -86,10 +87,11 @@ class RequestedBatches:
             query = query.where(BatchItemRow.state == state)
         return [as_item(row) for row in self._database.rows(query.order_by(BatchItemRow.number).limit(limit))]
 
-    def cancel(self, batch_id: str) -> Batch:
+    def cancel(self, batch_id: str, *, permit: Permit = by_engine) -> Batch:
         """End a batch. What it has made or deleted stays so. Raises BatchNotFound or BatchEnded."""
         with self._database.transaction(ordered=False):
             batch = self.get(batch_id, lock=True)
+            permit(lambda: batch.created_by)
             if batch.ended_at is not None:
                 raise BatchEnded(f"the batch {batch_id} is {batch.state}")
             ended = {"state": "cancelled", "ended_at": now_ms(), "owner": None, "reason": None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from clipengine.errors import ClipEngineError, Conflict, RecordingError, RuleNotFound
@@ -88,9 +88,17 @@ class Rules:
             return self.get(rule_id)
 
     def update(
-        self, rule_id: str, *, name: str | None = None, spec: RuleSpec | None = None, enabled: bool | None = None
+        self,
+        rule_id: str,
+        *,
+        name: str | None = None,
+        spec: RuleSpec | None = None,
+        enabled: bool | None = None,
+        revise: Callable[[Rule], RuleSpec | None] = lambda rule: None,
     ) -> Rule:
         """Change the values that are not None. Raises RuleNotFound or Conflict.
+
+        `revise` returns the spec of the rule as it is stored now, or None, and raises if the rule must not be changed.
 
         A rule that is enabled acts on later events, and on recordings that it had matched before it was disabled. A
         changed rule makes nothing again.
@@ -98,6 +106,7 @@ class Rules:
         with self._database.transaction(ordered=False):
             self._database.turn(TURN_OF_RULES)
             before = self.get(rule_id, lock=True)
+            spec = revise(before) or spec
             changed: dict[str, Any] = {}
             if name is not None and name != before.name:
                 _check_name(name, self.all())
@@ -114,11 +123,14 @@ class Rules:
                 self._change(rule_id, changed)
             return self.get(rule_id)
 
-    def delete(self, rule_id: str) -> None:
-        """Delete a rule and cancel what it has not made yet. Its clips stay. Raises RuleNotFound."""
+    def delete(self, rule_id: str, *, check: Callable[[Rule], None] = lambda rule: None) -> None:
+        """Delete a rule, unless `check` raises, and cancel what it has not made yet. Its clips stay.
+
+        Raises RuleNotFound.
+        """
         with self._database.transaction(ordered=False):
             self._database.turn(TURN_OF_RULES)
-            self.get(rule_id)
+            check(self.get(rule_id))
             # Batches before their rule, in the order in which the workers lock them.
             unfinished = (BatchRow.rule_id == rule_id, BatchRow.ended_at.is_null())
             ended = {"state": "cancelled", "ended_at": now_ms(), "owner": None}

@@ -19,6 +19,7 @@ from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row, Statement, param
 from clipengine.ledger.database.schema import ClipRow, ShareRow
 from clipengine.ledger.pages import Page, read_page
+from clipengine.ledger.permission import Permit, by_engine
 from clipengine.ledger.vault import Vault
 from clipengine.timecode import now_ms
 
@@ -157,12 +158,15 @@ class Shares:
             make=_share,
         )
 
-    def delete(self, clip_id: str, share_id: str) -> None:
+    def delete(self, clip_id: str, share_id: str, *, permit: Permit = by_engine) -> None:
         """Delete a share of the clip, so that its link no longer works. Raises ShareNotFound."""
         this = (ShareRow.share_id == share_id, ShareRow.clip_id == clip_id)
         with self._database.transaction(ordered=False):
-            if not self._database.change(ShareRow.delete().where(*this)):
+            row = self._database.row(self._database.locked(ShareRow.select().where(*this)))
+            if row is None:
                 raise _not_found(share_id)
+            permit(lambda: row["created_by"])
+            self._database.change(ShareRow.delete().where(*this))
 
     def find(self, token: str) -> Share | None:
         """Return the share of a token, or None if it is unknown, expired or malformed."""

@@ -27,7 +27,9 @@ from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import PassageRow, RecordingRow, TranscriptionRow
 from clipengine.ledger.events import Events
 from clipengine.ledger.lease import InFlight, Leases, Living, owned_rows
+from clipengine.ledger.lock_order import lock_recordings
 from clipengine.ledger.pages import Page, read_page
+from clipengine.ledger.permission import Permit, by_engine
 from clipengine.ledger.transcripts import MAX_TRANSCRIPTS, Transcripts
 from clipengine.timecode import now_ms
 
@@ -83,9 +85,9 @@ class Transcriptions:
         if self._transcripts.preferred(recording_id, None) is None and len(self._waiting()) < self._max_queued:
             self.add(recording_id, source=source, language=language)
 
-    def get(self, transcript_id: str) -> Transcription:
+    def get(self, transcript_id: str, *, lock: bool = False) -> Transcription:
         """Return a transcription. Raises TranscriptNotFound."""
-        row = self._database.by_key(TranscriptionRow, transcript_id)
+        row = self._database.by_key(TranscriptionRow, transcript_id, lock=lock)
         if row is None:
             raise TranscriptNotFound(f"there is no transcription {transcript_id}")
         return _transcription(row)
@@ -140,6 +142,7 @@ class Transcriptions:
     def complete(self, transcription: Transcription) -> bool:
         """Make the transcript of the finished passages. Return False if the claim was lost."""
         with self._database.transaction(ordered=False):
+            lock_recordings(self._database, [transcription.recording_id])
             passages = self.passages(transcription)
             language = transcription.language or _most_spoken(passages)
             cues, warnings = _all_cues(passages)
@@ -171,10 +174,11 @@ class Transcriptions:
         """Set the transcription `failed` and write its event. Return False if the claim was lost."""
         return self._failed(transcription.transcript_id, self._held(transcription), error)
 
-    def cancel(self, transcript_id: str) -> Transcription:
+    def cancel(self, transcript_id: str, *, permit: Permit = by_engine) -> Transcription:
         """End a transcription. Raises TranscriptNotFound or TranscriptionEnded."""
         with self._database.transaction(ordered=False):
-            found = self.get(transcript_id)
+            found = self.get(transcript_id, lock=True)
+            permit(lambda: found.created_by)
             running = _is(transcript_id) & (TranscriptionRow.state == "processing")
             cancelled = Cancelled(
                 "the transcription was cancelled", hint="Transcribe it again if that is still needed."

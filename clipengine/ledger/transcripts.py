@@ -16,6 +16,7 @@ from clipengine.ledger.database.schema import CueRow, RecordingRow, TranscriptRo
 from clipengine.ledger.documents import forget_said
 from clipengine.ledger.events import Events
 from clipengine.ledger.pages import Page, read_page
+from clipengine.ledger.permission import Permit, by_engine
 from clipengine.objects.transcript import Source, TranscriptObject
 from clipengine.timecode import now_ms
 
@@ -166,11 +167,12 @@ class Transcripts:
             make=_transcript,
         )
 
-    def delete(self, recording_id: str, language: str) -> None:
+    def delete(self, recording_id: str, language: str, *, permit: Permit = by_engine) -> None:
         """Delete a transcript. Raises RecordingNotFound or TranscriptNotFound."""
         with self._database.transaction(ordered=False):
             self._database.by_key(RecordingRow, recording_id, lock=True)
             found = self.get(recording_id, language)
+            permit(lambda: found.created_by)
             forget_said(self._database, recording_id)
             self._database.change(TranscriptRow.delete().where(TranscriptRow.transcript_id == found.transcript_id))
 

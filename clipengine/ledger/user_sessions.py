@@ -16,6 +16,7 @@ from clipengine.ledger.database.act import Act, acting, current_act
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import UserSessionRow
 from clipengine.ledger.pages import Page, read_page
+from clipengine.ledger.permission import Permit
 from clipengine.ledger.sessions import LIFETIME_MS
 from clipengine.timecode import now_ms
 
@@ -67,9 +68,10 @@ class UserSessions:
         row = self._database.by_key(UserSessionRow, _digest(token))
         return None if row is None or row["expires_at"] <= now_ms() else _session(row)
 
-    def get(self, session_id: str) -> UserSession:
+    def get(self, session_id: str, *, lock: bool = False) -> UserSession:
         """Return a session. Raises NotFound."""
-        row = self._database.row(UserSessionRow.select().where(UserSessionRow.session_id == session_id))
+        query = UserSessionRow.select().where(UserSessionRow.session_id == session_id)
+        row = self._database.row(self._database.locked(query) if lock else query)
         if row is None:
             raise NotFound(f"no session has the id {session_id}", hint="It may have ended.")
         return _session(row)
@@ -95,6 +97,13 @@ class UserSessions:
         these = (UserSessionRow.session_id.in_([*ids]), UserSessionRow.expires_at > now_ms())
         rows = self._database.rows(UserSessionRow.select().where(*these)) if ids else ()
         return {row["session_id"] for row in rows}
+
+    def end_for(self, session_id: str, permit: Permit) -> None:
+        """End a session for a caller. Raises NotFound."""
+        with self._database.transaction(ordered=False):
+            session = self.get(session_id, lock=True)
+            permit(lambda: session.user_id)
+            self.end(session_id)
 
     def end(self, session_id: str) -> None:
         """End a session, if it exists."""

@@ -5,6 +5,9 @@ objects. A user has the scopes of a role, of which a key of the user may have fe
 editor has created. A share opens one clip, the verified sender of an event may register recordings, and some routes are
 public.
 
+A request that ends an object is admitted if its caller may end own objects. Whose the object is, and if others have
+made something of it, the ledger asks in the transaction that ends it, see `ledger.permission`.
+
 An object that many requests name together is decided one by one: a deletion of clips by their ids is refused if one of
 them must not be deleted, and one by a filter leaves such clips out. A batch and a rule act later with the rights that
 their request had.
@@ -12,11 +15,11 @@ their request had.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from clipengine.errors import Forbidden
+from clipengine.ledger.permission import Owner
 from clipengine.ledger.principals import Principal
 from clipengine.ledger.shares import Share
 from clipengine.objects.key import Scope
@@ -24,7 +27,6 @@ from clipengine.objects.key import Scope
 # `download` and `embed` are uses of a clip that a share may exclude; for a key they are reading.
 Action = Literal["read", "write", "delete", "download", "embed"]
 Extent = Literal["all", "own"]  # objects of everybody, or those that the caller has created
-Owner = Callable[[], str | None]  # returns the id of the principal to whom an object belongs; called if it matters
 
 _ACTIONS: tuple[Action, ...] = ("read", "write", "delete")
 _ADMINISTRATION = frozenset({"audit", "deliveries", "keys", "rules", "settings", "users", "webhooks"})

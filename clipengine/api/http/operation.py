@@ -16,7 +16,6 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, Generic, TypeVar, cast
 from urllib.parse import quote, urlencode
 
@@ -51,6 +50,7 @@ from clipengine.api.http.validation import (
 from clipengine.errors import ClipEngineError, Internal, MethodNotAllowed, RequestError, StorageError
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.permission import Owner, Permit
 from clipengine.ledger.principals import Principal
 from clipengine.objects.audit import AuditAction
 from clipengine.objects.base import ApiObject
@@ -98,6 +98,16 @@ class Call(Generic[Q, B]):
         if (act := act_of(self.request)) is not None:
             act.name(ids)
 
+    def permit(self, kind: str) -> Permit:
+        """Return what decides, in the transaction of the ledger, if the caller may end an object of this kind."""
+
+        def decide(owner: Owner) -> None:
+            if not self.ledger.database.in_transaction:
+                raise Internal("a right that depends on a row is decided outside of its transaction")
+            require(self.caller, "delete", Object(kind, owner=owner))
+
+        return decide
+
     async def in_thread(self, work: Callable[..., T], *values: object) -> T:
         """Run `work` in the thread pool, in one of the caller's threads. For async handlers."""
         async with own_turn(self.request.scope):
@@ -124,7 +134,6 @@ class Call(Generic[Q, B]):
 
 
 Handler = Callable[[Call[Any, Any]], Response | Awaitable[Response]]
-OwnerOf = Callable[[Ledger, Mapping[str, str]], str | None]  # by the parameters of the path
 
 
 @dataclass(frozen=True)
@@ -162,7 +171,7 @@ class Operation:
     answer_headers: Mapping[str, str] = field(default_factory=dict)  # of all responses of its path
     is_former: bool = False  # at an address of an earlier release
     multiplies: bool = False  # a small body may stand for the work of a large one
-    owner: OwnerOf | None = None  # of the object that it deletes
+    own: bool = False  # ends an object of its caller, or of others if the ledger permits it, see `Call.permit`
     audit: AuditAction | None = None  # of an operation that changes, downloads or discloses something
 
     @property
@@ -182,10 +191,13 @@ class Operation:
         """The scope that a key needs."""
         return needed_scope(self.action, self.object({}))
 
-    def object(self, ids: Mapping[str, str], ledger: Ledger | None = None) -> Object:
-        """Return the object that the path names first; `ids` are the parameters of the path."""
+    def object(self, ids: Mapping[str, str], caller: Principal | None = None) -> Object:
+        """Return the object that the path names first, as one of the caller if the operation ends `own` objects.
+
+        `ids` are the parameters of the path.
+        """
         _, _, kind, *rest = self.path.split("/")
-        owner = None if self.owner is None or ledger is None else partial(self.owner, ledger, ids)
+        owner = (lambda: caller.id) if self.own and caller is not None else None
         return Object(kind, ids.get(rest[0].strip("{}")) if rest else None, owner)
 
 
@@ -231,15 +243,32 @@ def once(call: Call[Q, B], work: Callable[[], StoredAnswer], then: Callable[[], 
     scoped to one caller, method and path. Two requests are the same if their validated bodies are equal, so a default
     that is written out makes no difference.
 
-    `work` runs in one transaction and does no I/O except on the ledger; its errors are not stored. `then` is called
-    after the commit, but not for a replay: a repeated cancel must not kill the next attempt of the clip.
+    `work` runs in one transaction, in which its response is built as well, and does no I/O except on the ledger; its
+    errors are not stored. `then` is called after the commit, but not for a replay: a repeated cancel must not kill the
+    next attempt of the clip.
     """
-    answer, replayed = kept_answer(call, work, fingerprint(call.body))
+    built: list[Response] = []
+
+    def answered() -> StoredAnswer:
+        answer = work()
+        built[:] = [json_response(answer.body, answer.status, answer.headers)]
+        return answer
+
+    answer, replayed = kept_answer(call, answered, fingerprint(call.body))
     if replayed:
         return json_response(answer.body, answer.status, {**answer.headers, "Idempotent-Replayed": "true"})
     if then is not None:
         then()
-    return json_response(answer.body, answer.status, answer.headers)
+    return built[0]
+
+
+def written(call: Call[Any, Any], work: Callable[[], Response]) -> Response:
+    """Return the response of `work`, which changes the ledger and builds its response in one transaction.
+
+    If the response cannot be built, nothing is stored. `work` does no I/O except on the ledger.
+    """
+    with call.ledger.writing():
+        return work()
 
 
 def kept_answer(call: Call[Q, B], work: Callable[[], StoredAnswer], request_hash: str) -> tuple[StoredAnswer, bool]:
@@ -442,7 +471,7 @@ class Resource:
         ledger = self._engine.ledger
 
         def permitted(caller: Principal) -> Principal:
-            require(caller, operation.action, operation.object(request.path_params, ledger))
+            require(caller, operation.action, operation.object(request.path_params, caller))
             return caller
 
         caller = authenticate(ledger, given)

@@ -11,7 +11,6 @@ from clipengine.api.http.long_poll import answer_when_ended
 from clipengine.api.http.operation import Answer, Call, Operation, once, page_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
 from clipengine.api.http.requests.selections import GetBatch
-from clipengine.api.routes import owners
 from clipengine.errors import BatchEnded, BatchNotFound
 from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.objects.batch import BatchObject
@@ -37,7 +36,7 @@ def list_batches(call: Call[PageQuery, NoBody]) -> Response:
 
 def cancel_batch(call: Call[NoQuery, NoBody]) -> Response:
     def work() -> StoredAnswer:
-        batch = call.ledger.requested_batches.cancel(call.path("batch_id"))
+        batch = call.ledger.requested_batches.cancel(call.path("batch_id"), permit=call.permit("batches"))
         return StoredAnswer(200, BatchObject.of(batch).to_object(), {})
 
     return once(call, work)
@@ -67,7 +66,7 @@ OPERATIONS = [
         [_BATCH],
         (*_MISSING, BatchEnded),
         creates=True,
-        owner=owners.of_batch,
+        own=True,
         audit="batch.cancel",
     ),
 ]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from starlette.responses import Response
 
-from clipengine.api.http.access import Object, may, require
+from clipengine.api.http.access import Object, may
 from clipengine.api.http.long_poll import answer_when_ended
 from clipengine.api.http.operation import (
     NOTHING,
@@ -20,6 +20,7 @@ from clipengine.api.http.operation import (
     list_filters,
     once,
     page_response,
+    written,
 )
 from clipengine.api.http.requests.clips import (
     BatchedClip,
@@ -32,7 +33,6 @@ from clipengine.api.http.requests.clips import (
 )
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery, WaitQuery
 from clipengine.api.http.validation import check_each
-from clipengine.api.routes import owners
 from clipengine.api.routes.clip_requests import recording_of_path, requests_of, resolved, resolved_request
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.webhooks import delivery_object
@@ -63,7 +63,6 @@ from clipengine.errors import (
     UnknownWatermark,
     located,
 )
-from clipengine.ledger.clip_bytes_limit import KEEP_TAG
 from clipengine.ledger.clips import ClipFilter
 from clipengine.ledger.events import origin_of
 from clipengine.ledger.idempotency import Answer as StoredAnswer
@@ -91,8 +90,7 @@ def create_clips(call: Call[NoQuery, CreateClips]) -> Response:
 
     def work() -> StoredAnswer:
         call.engine.admit()
-        clips = check_each(call.body.clips, partial(_resolved_batched, call), pointer="/clips")
-        return StoredAnswer(202, {"data": [ClipObject.of(_create(call, clip)).to_object() for clip in clips]}, {})
+        return _all_created(call, check_each(call.body.clips, partial(_resolved_batched, call), pointer="/clips"))
 
     return once(call, work)
 
@@ -102,10 +100,14 @@ def create_clips_by_time(call: Call[NoQuery, CreateClipsByTime]) -> Response:
 
     def work() -> StoredAnswer:
         call.engine.admit()
-        clips = check_each(call.body.series, partial(_resolved_series, call), pointer="/series")
-        return StoredAnswer(202, {"data": [ClipObject.of(_create(call, clip)).to_object() for clip in clips]}, {})
+        return _all_created(call, check_each(call.body.series, partial(_resolved_series, call), pointer="/series"))
 
     return once(call, work)
+
+
+def _all_created(call: Call[Any, Any], clips: Sequence[ResolvedClip]) -> StoredAnswer:
+    call.ledger.recordings.lock({source.recording.recording_id for clip in clips for source in clip.sources})
+    return StoredAnswer(202, {"data": [ClipObject.of(_create(call, clip)).to_object() for clip in clips]}, {})
 
 
 def _resolved_series(call: Call[Any, CreateClipsByTime], series: str) -> ResolvedClip:
@@ -180,23 +182,25 @@ def list_deliveries(call: Call[PageQuery, NoBody]) -> Response:
 
 
 def update_clip(call: Call[NoQuery, UpdateClip]) -> Response:
-    body, clip = call.body, find_clip(call)
-    values = body.columns()
-    ends_keep = KEEP_TAG in set(clip.tags) - set(values.get("tags", clip.tags))
-    if ends_keep or "expires_at" in values:  # also null: the settings may then delete the clip at once
-        require(call.caller, "delete", Object("clips", clip.clip_id, lambda: clip.created_by))
-    if "label" in values:
-        with located(pointer="/label"):
-            check_label(values["label"] or "")
-    check_expiry(body.expires_at)
-    return json_response(_placed(call, call.ledger.clips.update(clip.clip_id, values, body.metadata or {})).to_object())
+    values, metadata, permit = call.body.columns(), call.body.metadata or {}, call.permit("clips")
+
+    def work() -> Response:
+        clip_id = find_clip(call).clip_id
+        if "label" in values:
+            with located(pointer="/label"):
+                check_label(values["label"] or "")
+        check_expiry(call.body.expires_at)
+        changed = call.ledger.clips.update(clip_id, values, metadata, permit=permit)
+        return json_response(_placed(call, changed).to_object())
+
+    return written(call, work)
 
 
 def cancel_clip(call: Call[NoQuery, NoBody]) -> Response:
-    clip_id = find_clip(call).clip_id
+    clip_id, permit = find_clip(call).clip_id, call.permit("clips")
 
     def work() -> StoredAnswer:
-        return StoredAnswer(200, ClipObject.of(call.ledger.clips.cancel(clip_id)).to_object(), {})
+        return StoredAnswer(200, ClipObject.of(call.ledger.clips.cancel(clip_id, permit=permit)).to_object(), {})
 
     return once(call, work, lambda: call.engine.abandon(clip_id))
 
@@ -212,7 +216,7 @@ def retry_clip(call: Call[NoQuery, NoBody]) -> Response:
 
 
 def delete_clip(call: Call[NoQuery, NoBody]) -> Response:
-    clip = call.ledger.clips.delete(find_clip(call).clip_id)
+    clip = call.ledger.clips.delete(find_clip(call).clip_id, permit=call.permit("clips"))
     call.engine.abandon(clip.clip_id)
     return Response(status_code=204)
 
@@ -305,7 +309,7 @@ OPERATIONS = [
         "Delete a clip and its object",
         [NOTHING],
         _MISSING,
-        owner=owners.of_clip,
+        own=True,
         audit="clip.delete",
     ),
     Operation(
@@ -328,7 +332,7 @@ OPERATIONS = [
         [_CLIP],
         (*_MISSING, ClipEnded),
         creates=True,
-        owner=owners.of_clip,
+        own=True,
         audit="clip.cancel",
     ),
     Operation(

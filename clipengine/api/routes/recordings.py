@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -20,6 +19,7 @@ from clipengine.api.http.operation import (
     list_filters,
     once,
     page_response,
+    written,
 )
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.requests.fields import NoBody, NoQuery, WaitQuery
@@ -30,7 +30,6 @@ from clipengine.api.http.requests.recordings import (
     RegisterRecording,
     UpdateRecording,
 )
-from clipengine.api.routes import owners
 from clipengine.clips.request import check_expiry
 from clipengine.errors import (
     DiskLow,
@@ -225,21 +224,23 @@ def list_pieces(call: Call[ListPieces, NoBody]) -> Response:
 def update_recording(call: Call[NoQuery, UpdateRecording]) -> Response:
     recordings, id = call.ledger.recordings, call.path("recording_id")
     values, expires_at = call.body.columns(), call.body.expires_at
-    if "expires_at" in values:  # also null: the settings may then delete the recording at once
-        of = partial(owners.of_recording, call.ledger, {"recording_id": id})
-        require(call.caller, "delete", Object("recordings", id, of))
+    if "expires_at" in values:
         deletes_all = may(call.caller, "delete", Object("recordings", id))
         values["expires_by"] = None if expires_at is None or deletes_all else call.caller.id
     check_expiry(expires_at)
-    changed = recordings.update(id, values, call.body.metadata or {})
-    return json_response(_counted(call, [changed])[0].to_object())
+
+    def work() -> Response:
+        changed = recordings.update(id, values, call.body.metadata or {}, permit=call.permit("recordings"))
+        return json_response(_counted(call, [changed])[0].to_object())
+
+    return written(call, work)
 
 
 def delete_recording(call: Call[DeleteRecording, NoBody]) -> Response:
     id = call.path("recording_id")
     with call.ledger.transaction():
         pieces = call.ledger.recordings.pieces.get(id) if call.query.pieces == "true" else None
-        recording = call.ledger.recordings.delete(id)
+        recording = call.ledger.recordings.delete(id, permit=call.permit("recordings"))
         if call.query.object == "true" and id_of_upload(recording.bucket_path) != id:
             require(call.caller, "delete", Object("recordings", id))  # a file that was only registered is of others
         if not recording.etag:  # it is being fetched; its object may be stored at this moment
@@ -336,7 +337,7 @@ OPERATIONS = [
         [NOTHING],
         (RecordingNotFound, RecordingBusy),
         query=DeleteRecording,
-        owner=owners.of_recording,
+        own=True,
         audit="recording.delete",
     ),
 ]

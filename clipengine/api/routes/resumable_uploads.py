@@ -96,6 +96,8 @@ async def _begin(call: _Call, slot: Slot | None) -> Response:
         begun = call.engine.upload_receiver.begin(
             call.caller.id, metadata.filename, _spec(call, metadata), size=size, description=header
         )
+        # The response follows the bytes; one that cannot be built begins no upload.
+        json_response(_object(call, begun).to_object(), 201, _headers(call, begun))
         return StoredAnswer(201, {"upload_id": begun.upload_id})
 
     same = hashlib.sha256(f"{size} {header}".encode()).hexdigest()

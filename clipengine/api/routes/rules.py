@@ -12,7 +12,7 @@ from typing import Any
 from starlette.responses import Response
 
 from clipengine.api.http.jobs import read_document
-from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
+from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response, written
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
 from clipengine.api.http.requests.rules import BackfillRule, CreateRule, TryNewRule, TryRule, UpdateRule
 from clipengine.api.routes.share_page import Address
@@ -62,22 +62,26 @@ def list_rules(call: Call[PageQuery, NoBody]) -> Response:
 def update_rule(call: Call[NoQuery, UpdateRule]) -> Response:
     body, rule = call.body, _find(call)
     given = {name: getattr(body, name) for name in body.model_fields_set}
-    if given.keys() - {"enabled"}:
-        _check_own(rule)
     changed = {name: value for name, value in given.items() if value is not None and name in RuleSpec.model_fields}
-    spec = None
-    if changed:
-        if body.clip is not None:
-            changed["clip"] = body.clip.given
-        spec = _checked(call, rule.spec.model_copy(update=changed))
-    rule = call.ledger.rules.update(rule.rule_id, name=body.name, spec=spec, enabled=body.enabled)
-    return json_response(RuleObject.of(rule).to_object())
+    if body.clip is not None:
+        changed["clip"] = body.clip.given
+
+    def revised(rule: Rule) -> RuleSpec | None:
+        if given.keys() - {"enabled"}:
+            _check_own(rule)
+        return call.engine.rule_clips.checked(rule.spec.model_copy(update=changed)) if changed else None
+
+    def work() -> Response:
+        updated = call.ledger.rules.update(rule.rule_id, name=body.name, enabled=body.enabled, revise=revised)
+        return json_response(RuleObject.of(updated).to_object())
+
+    if changed:  # before the transaction: name servers may be slow
+        _check_address(call, rule.spec.model_copy(update=changed))
+    return written(call, work)
 
 
 def delete_rule(call: Call[NoQuery, NoBody]) -> Response:
-    rule = _find(call)
-    _check_own(rule)
-    call.ledger.rules.delete(rule.rule_id)
+    call.ledger.rules.delete(call.path("rule_id"), check=_check_own)
     return Response(status_code=204)
 
 
@@ -136,7 +140,10 @@ def backfill_rule(call: Call[NoQuery, BackfillRule]) -> Response:
 
 
 def cancel_backfill(call: Call[NoQuery, NoBody]) -> Response:
-    return json_response(RuleObject.of(call.ledger.rules.cancel_backfill(call.path("rule_id"))).to_object())
+    def work() -> Response:
+        return json_response(RuleObject.of(call.ledger.rules.cancel_backfill(call.path("rule_id"))).to_object())
+
+    return written(call, work)
 
 
 def list_batches(call: Call[PageQuery, NoBody]) -> Response:
@@ -157,9 +164,13 @@ def _find(call: Call[Any, Any]) -> Rule:
 
 def _checked(call: Call[Any, Any], spec: RuleSpec) -> RuleSpec:
     """Return the rule as it is stored. Raises the errors of options that no recording allows."""
+    _check_address(call, spec)
+    return call.engine.rule_clips.checked(spec)
+
+
+def _check_address(call: Call[Any, Any], spec: RuleSpec) -> None:
     if (url := spec.clip.get("webhook_url")) is not None:
         check_address(url, call.engine.settings, pointer="/clip/webhook_url", look_up=True)
-    return call.engine.rule_clips.checked(spec)
 
 
 def _check_own(rule: Rule) -> None:

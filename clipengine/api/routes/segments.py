@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from clipengine.api.http.operation import Answer, Call, Operation, json_response
+from clipengine.api.http.operation import Answer, Call, Operation, json_response, written
 from clipengine.api.http.ranges import if_match, if_match_schema, matches
 from clipengine.api.http.requests.fields import NoBody, NoQuery
 from clipengine.api.http.requests.ranges import PutSegments
@@ -29,9 +29,11 @@ def put_segments(call: Call[NoQuery, PutSegments]) -> Response:
         if given is not None and not matches(given, _etag(stored)):
             raise SegmentsChanged(f"The list of segments is now version {stored.version}, not {given}")
 
-    return _response(
-        call.ledger.segment_lists.put(call.path("recording_id"), **values, created_by=call.caller.id, check=check)
-    )
+    def work() -> Response:
+        lists, id = call.ledger.segment_lists, call.path("recording_id")
+        return _response(lists.put(id, **values, created_by=call.caller.id, check=check))
+
+    return written(call, work)
 
 
 def _response(stored: SegmentList) -> Response:

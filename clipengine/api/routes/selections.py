@@ -6,13 +6,12 @@ A dry run says what a request would do, with a `selection` that stands for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from starlette.responses import Response
 
-from clipengine.api.http.access import Object, may, require
-from clipengine.api.http.operation import Answer, Call, Operation, json_response, once
+from clipengine.api.http.access import Object, may
+from clipengine.api.http.operation import Answer, Call, Operation, json_response, once, written
 from clipengine.api.http.requests.fields import NoBody, NoQuery
 from clipengine.api.http.requests.selections import (
     MAX_DELETED,
@@ -22,12 +21,10 @@ from clipengine.api.http.requests.selections import (
     DeleteClipsOfRecording,
     FilterOfClips,
 )
-from clipengine.api.routes import owners
 from clipengine.clips.clip import Clip
 from clipengine.clips.variant import selection_of
 from clipengine.errors import (
     ClipEngineError,
-    ClipNotFound,
     InvalidRequest,
     InvalidWebhookUrl,
     QueueFull,
@@ -145,8 +142,12 @@ def delete_clips_of_recording(call: Call[DeleteClipsOfRecording, NoBody]) -> Res
     _require_selection(query.selection, is_dry, parameter="selection")
     if is_dry:
         return _try_deletion(call, wanted, processing)
-    answer = _delete_filtered(call, wanted, query.selection, processing)
-    return json_response(answer.body, answer.status, answer.headers)
+
+    def work() -> Response:
+        answer = _delete_filtered(call, wanted, query.selection, processing)
+        return json_response(answer.body, answer.status, answer.headers)
+
+    return written(call, work)
 
 
 def _chosen(call: Call[Any, Any], wanted: ClipFilter, processing: bool) -> tuple[Sequence[ClipSummary], str, int]:
@@ -172,11 +173,10 @@ def _delete_filtered(call: Call[Any, Any], wanted: ClipFilter, selection: str | 
     chosen, found, _ = _chosen(call, wanted, processing)
     _check_selection(selection, found)
     items = [BatchItem("", 0, "pending", source_clip_id=clip.clip_id) for clip in chosen]
-    with call.ledger.transaction():
-        batch = call.ledger.requested_batches.create(
-            "delete", items, recording_id=wanted.recording_id, created_by=call.caller.id
-        )
-        call.concerns([batch.batch_id])
+    batch = call.ledger.requested_batches.create(
+        "delete", items, recording_id=wanted.recording_id, created_by=call.caller.id
+    )
+    call.concerns([batch.batch_id])
     return _accepted(batch)
 
 
@@ -203,16 +203,8 @@ def _delete_ids(call: Call[NoQuery, DeleteClips], ids: Sequence[str]) -> Respons
     deleted: list[str] = []
 
     def work() -> StoredAnswer:
-        missing: list[str] = []
-        for clip_id in sorted(set(ids)):  # in one order: two requests must not wait for each other
-            try:
-                of = partial(owners.of_clip, call.ledger, {"clip_id": clip_id})
-                require(call.caller, "delete", Object("clips", clip_id, of))
-                call.ledger.clips.delete(clip_id)
-            except ClipNotFound:
-                missing.append(clip_id)
-            else:
-                deleted.append(clip_id)
+        deleted[:] = call.ledger.clips.delete_all(ids, permit=call.permit("clips"))
+        missing = sorted({*ids} - {*deleted})
         return StoredAnswer(200, {"deleted": deleted, "not_found": missing}, {})
 
     def then() -> None:

@@ -13,7 +13,6 @@ from starlette.responses import Response
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
 from clipengine.api.http.requests.clips import CreateShare, GetShareCode
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
-from clipengine.api.routes import owners
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.share_page import Address, embed_code
 from clipengine.clips.clip import Clip
@@ -97,7 +96,7 @@ def list_shares(call: Call[PageQuery, NoBody]) -> Response:
 
 
 def delete_share(call: Call[NoQuery, NoBody]) -> Response:
-    call.ledger.shares.delete(find_clip(call).clip_id, call.path("share_id"))
+    call.ledger.shares.delete(find_clip(call).clip_id, call.path("share_id"), permit=call.permit("clips"))
     return Response(status_code=204)
 
 
@@ -159,7 +158,7 @@ OPERATIONS = [
         "Revoke a share",
         [NOTHING],
         (ClipNotFound, ShareNotFound),
-        owner=owners.of_share,
+        own=True,
         audit="share.delete",
     ),
 ]

@@ -10,7 +10,6 @@ from clipengine.api.http.long_poll import answer_when_ended
 from clipengine.api.http.operation import Answer, Call, Operation, once, page_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery, WaitQuery
 from clipengine.api.http.requests.transcripts import ListTranscriptions, Transcribe
-from clipengine.api.routes import owners
 from clipengine.clips.texts.language_tags import parse_language
 from clipengine.clips.transcription import Transcriber, no_track
 from clipengine.errors import (
@@ -95,7 +94,7 @@ def list_transcriptions(call: Call[ListTranscriptions, NoBody]) -> Response:
 
 def cancel_transcription(call: Call[NoQuery, NoBody]) -> Response:
     def work() -> StoredAnswer:
-        cancelled = call.ledger.transcriptions.cancel(call.path("transcript_id"))
+        cancelled = call.ledger.transcriptions.cancel(call.path("transcript_id"), permit=call.permit("transcriptions"))
         return StoredAnswer(200, TranscriptionObject.of(cancelled).to_object(), {})
 
     return once(call, work)
@@ -154,7 +153,7 @@ OPERATIONS = [
         [Answer(200, "The transcription, which has failed with `cancelled`.", TranscriptionObject)],
         (TranscriptNotFound, TranscriptionEnded),
         creates=True,
-        owner=owners.of_transcription,
+        own=True,
         audit="transcription.cancel",
     ),
 ]

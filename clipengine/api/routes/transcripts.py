@@ -10,12 +10,11 @@ from starlette.responses import Response
 
 from clipengine.api.http.jobs import read_document
 from clipengine.api.http.json_cues import JSON_CUES
-from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, page_response
+from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, page_response, written
 from clipengine.api.http.ranges import if_match, if_match_schema, matches
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
 from clipengine.api.http.requests.transcripts import GetTranscript, SearchText
 from clipengine.api.http.validation import content_type, read_bytes
-from clipengine.api.routes import owners
 from clipengine.clips.texts.cues import MEDIA_TYPES, WRITTEN_TYPES, TextFormat, format_cues
 from clipengine.clips.texts.language_tags import parse_language
 from clipengine.clips.texts.text_documents import TRANSCRIPT
@@ -66,7 +65,7 @@ async def put_transcript(call: Call[NoQuery, NoBody]) -> Response:
         headers = {"Location": f"/v1/recordings/{made.recording_id}/transcripts/{language}", "ETag": _etag(made)}
         return json_response(TranscriptObject.of(made).to_object(), 201 if created else 200, headers)
 
-    return await call.in_session(work)
+    return await call.in_session(lambda: written(call, work))
 
 
 def get_transcript(call: Call[GetTranscript, NoBody]) -> Response:
@@ -86,8 +85,8 @@ def list_transcripts(call: Call[PageQuery, NoBody]) -> Response:
 
 
 def delete_transcript(call: Call[NoQuery, NoBody]) -> Response:
-    found = _find(call)
-    call.ledger.transcripts.delete(found.recording_id, found.language)
+    language = parse_language(call.path("language"))
+    call.ledger.transcripts.delete(call.path("recording_id"), language, permit=call.permit("recordings"))
     return Response(status_code=204)
 
 
@@ -184,7 +183,7 @@ OPERATIONS = [
         "Delete a transcript",
         [NOTHING],
         _MISSING,
-        owner=owners.of_transcript,
+        own=True,
         audit="transcript.delete",
     ),
     Operation(

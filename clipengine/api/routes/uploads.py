@@ -15,14 +15,13 @@ from typing import Any, BinaryIO, TypeVar, cast
 from starlette.responses import Response
 
 from clipengine.api.http.body_pipe import BodyPipe, feed
-from clipengine.api.http.operation import Answer, Call, Operation, json_response
+from clipengine.api.http.operation import Answer, Call, Operation, json_response, written
 from clipengine.api.http.requests.fields import NoBody
 from clipengine.api.http.requests.recordings import UploadRecording
 from clipengine.api.http.upload_slots import Slot, UploadSlots
 from clipengine.api.http.validation import declared_length
 from clipengine.errors import (
     Busy,
-    ClipEngineError,
     DiskFull,
     PayloadTooLarge,
     StorageUnavailable,
@@ -31,7 +30,7 @@ from clipengine.ids import new_id
 from clipengine.objects.recording import RecordingObject
 from clipengine.recordings.discovery import upload_key
 from clipengine.recordings.media_types import media_type
-from clipengine.recordings.recording import Recording, RecordingSpec
+from clipengine.recordings.recording import RecordingSpec
 from clipengine.stores.base import StoredObject
 
 T = TypeVar("T")
@@ -67,7 +66,7 @@ async def upload_recording(slots: UploadSlots, call: Call[UploadRecording, NoBod
         # A declared length lets the store cut the upload into parts of the right size.
         stored = await _store(slot, call, key, recording_id, limit=declared_length(call.request) or limit)
 
-    def register() -> Recording:
+    def register() -> Response:
         recording, _ = call.ledger.recordings.register(
             key,
             RecordingSpec(name=call.query.name, created_by=call.caller.id),
@@ -75,7 +74,8 @@ async def upload_recording(slots: UploadSlots, call: Call[UploadRecording, NoBod
             size=stored.size,
             recording_id=recording_id,
         )
-        return recording
+        location = {"Location": f"/v1/recordings/{recording.recording_id}"}
+        return json_response(RecordingObject.of(recording).to_object(), 202, location)
 
     def forget() -> None:
         call.engine.previews.copies.drop(recording_id)
@@ -85,12 +85,10 @@ async def upload_recording(slots: UploadSlots, call: Call[UploadRecording, NoBod
             log.warning("the object %s of a failed upload stays in the store: %s", key, error.message)
 
     try:
-        recording = await call.in_session(register)
-    except ClipEngineError:
+        return await call.in_session(lambda: written(call, register))
+    except Exception:
         await call.in_thread(forget)
         raise
-    location = {"Location": f"/v1/recordings/{recording.recording_id}"}
-    return json_response(RecordingObject.of(recording).to_object(), 202, location)
 
 
 async def _store(

@@ -8,7 +8,6 @@ from clipengine.api.http.access import Object, require
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, page_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
 from clipengine.api.http.requests.users import ListSessions, UpdateUser
-from clipengine.api.routes import owners
 from clipengine.errors import Conflict, NotFound, UserNotFound
 from clipengine.ledger.users import User
 from clipengine.objects.user import MeObject, SessionObject, UserObject
@@ -39,7 +38,7 @@ def update_user(call: Call[NoQuery, UpdateUser]) -> Response:
             user = users.set_role(user_id, body.role)
         if body.disabled is not None:
             user = users.set_disabled(user_id, body.disabled)
-    return _response(user)
+        return _response(user)
 
 
 def delete_user(call: Call[NoQuery, NoBody]) -> Response:
@@ -61,7 +60,7 @@ def list_sessions(call: Call[ListSessions, NoBody]) -> Response:
 
 
 def end_session(call: Call[NoQuery, NoBody]) -> Response:
-    call.ledger.user_sessions.end(call.path("session_id"))
+    call.ledger.user_sessions.end_for(call.path("session_id"), call.permit("sessions"))
     return Response(status_code=204)
 
 
@@ -119,7 +118,7 @@ OPERATIONS = [
         "End a session",
         [NOTHING],
         (NotFound,),
-        owner=owners.of_session,
+        own=True,
         audit="session.end",
     ),
 ]

@@ -77,7 +77,7 @@ def update_webhook(call: Call[NoQuery, UpdateWebhook]) -> Response:
         if (body.url, body.events, body.secret, body.format) != (None, None, None, None):
             _check_own(endpoint)
         endpoint = call.ledger.endpoints.update(endpoint.webhook_id, **body.model_dump())
-    return json_response(WebhookObject.of(endpoint).to_object())
+        return json_response(WebhookObject.of(endpoint).to_object())
 
 
 def delete_webhook(call: Call[NoQuery, NoBody]) -> Response:

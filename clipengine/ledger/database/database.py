@@ -383,6 +383,10 @@ class Database:
             return replace(query, suffix=" FOR UPDATE SKIP LOCKED")
         return query.for_update("FOR UPDATE SKIP LOCKED")
 
+    def locked(self, query: Any) -> Any:
+        """Return the SELECT that locks the rows it returns, see `lock_order`."""
+        return query.for_update() if self.shared else query
+
     @contextmanager
     def cursor(self) -> Iterator[Any]:
         """Yield a cursor of the driver in this thread's session, and in its transaction if one is open."""
