@@ -469,7 +469,7 @@ class Recordings:
             self._database.change(RecordingRow.update(changed).where(RecordingRow.recording_id == id))
             self.documents.replace(row | changed)
             self._database.record_change("edited_recording", id)
-            return self.get(id)
+            return as_recording(row | changed)
 
     def set_left_out(self, id: str, count: int) -> bool:
         """Store the number of files that the recording of a folder lacks. Return True if it was another one."""

@@ -34,7 +34,7 @@ from clipengine.api.http.requests.clips import (
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery, WaitQuery
 from clipengine.api.http.validation import check_each
 from clipengine.api.routes.clip_requests import recording_of_path, requests_of, resolved, resolved_request
-from clipengine.api.routes.lookups import find_clip
+from clipengine.api.routes.lookups import check_address, find_clip
 from clipengine.api.routes.webhooks import delivery_object
 from clipengine.clips.by_time import Covered, cover
 from clipengine.clips.clip import Clip
@@ -185,14 +185,13 @@ def update_clip(call: Call[NoQuery, UpdateClip]) -> Response:
     values, metadata, permit = call.body.columns(), call.body.metadata or {}, call.permit("clips")
 
     def work() -> Response:
-        clip_id = find_clip(call).clip_id
-        if "label" in values:
-            with located(pointer="/label"):
-                check_label(values["label"] or "")
-        check_expiry(call.body.expires_at)
-        changed = call.ledger.clips.update(clip_id, values, metadata, permit=permit)
-        return json_response(_placed(call, changed).to_object())
+        changed = call.ledger.clips.update(call.path("clip_id"), values, metadata, permit=permit)
+        return json_response(_placed(call, check_address(call, changed)).to_object())
 
+    if "label" in values:
+        with located(pointer="/label"):
+            check_label(values["label"] or "")
+    check_expiry(call.body.expires_at)
     return written(call, work)
 
 

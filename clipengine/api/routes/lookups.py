@@ -10,8 +10,11 @@ from clipengine.errors import ClipNotFound
 
 def find_clip(call: Call[Q, B]) -> Clip:
     """Return the clip of the address; under a recording's address only a clip of that recording."""
-    clip_id = call.path("clip_id")
-    clip = call.ledger.clips.get(clip_id)
+    return check_address(call, call.ledger.clips.get(call.path("clip_id")))
+
+
+def check_address(call: Call[Q, B], clip: Clip) -> Clip:
+    """Return the clip, unless the address names another recording. Raises ClipNotFound, which undoes a change of it."""
     if clip.recording_id != call.request.path_params.get("recording_id", clip.recording_id):
-        raise ClipNotFound(f"The recording has no clip {clip_id}")
+        raise ClipNotFound(f"The recording has no clip {clip.clip_id}")
     return clip
