@@ -22,6 +22,7 @@ from clipengine.api.http.upload_slots import Slot, UploadSlots
 from clipengine.api.http.validation import declared_length
 from clipengine.errors import (
     Busy,
+    ClipEngineError,
     DiskFull,
     PayloadTooLarge,
     StorageUnavailable,
