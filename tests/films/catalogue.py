@@ -24,7 +24,7 @@ from tests.films import (
 from tests.films.film import Film
 from tests.films.registry import MAKERS, Maker
 
-__all__ = ["FILMS", "Shelf"]
+__all__ = ["FILMS", "VIDEO_FILMS", "Shelf"]
 
 _MODULES = (
     makers_mp4,
@@ -41,6 +41,11 @@ _MODULES = (
 FILMS: dict[str, Maker] = {
     name: maker for module in _MODULES for name, maker in MAKERS.items() if maker.make.__module__ == module.__name__
 }
+# Without those that differ in audio only. A few remain, for audio beside video that is copied or encoded otherwise.
+_WITH_AUDIO = {"audio_late_ts", "audio_gap_mp4", "audio_three_tracks", "video_only_mp4"}
+VIDEO_FILMS = tuple(
+    name for name, maker in FILMS.items() if maker.make.__module__ != makers_sound.__name__ or name in _WITH_AUDIO
+)
 
 
 class Shelf:

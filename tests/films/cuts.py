@@ -1,12 +1,12 @@
-"""The ranges in which every film is cut, and a generator of other ranges."""
+"""The ranges in which every film is cut: named ones, and some that its name chooses."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from random import Random
 
 import av
-from hypothesis import strategies as st
 
 from tests.films.film import Film
 
@@ -57,16 +57,14 @@ def cuts_of(film: Film) -> list[Cut]:
     return cuts
 
 
-def ranges(film: Film) -> st.SearchStrategy[Cut]:
-    """Generate ranges of the film in milliseconds, up to 2 s long; the end may exceed the film by up to 1 s."""
-    last = int(film.duration * 1000) - 50
-    starts, lengths = st.integers(0, last), st.integers(20, 2000)
-    return st.builds(lambda start, length: _range(film, start, length), starts, lengths)
-
-
-def _range(film: Film, start: int, length: int) -> Cut:
-    end = min(_F(start + length, 1000), film.duration + _F(9, 10))
-    return Cut("any", _F(start, 1000), end)
+def other_cuts(film: Film, count: int, seed: str = "") -> list[Cut]:
+    """Return ranges in milliseconds, up to 2 s long, that differ by film; their ends may exceed it by up to 1 s."""
+    random, cuts = Random(film.name + seed), []
+    for number in range(count):
+        start = random.randint(0, int(film.duration * 1000) - 50)
+        end = min(_F(start + random.randint(20, 2000), 1000), film.duration + _F(9, 10))
+        cuts.append(Cut(f"other_{number}", _F(start, 1000), end))
+    return cuts
 
 
 def _off_grid(end: Fraction) -> tuple[Fraction, Fraction]:

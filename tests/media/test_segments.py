@@ -24,8 +24,7 @@ from clipengine.media.output.segmented_video import Layout, segment_layout
 from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
 from clipengine.settings import Encoding
 from clipengine.work.children.jobs import probe_job
-from tests.films import makers_sound
-from tests.films.catalogue import FILMS, Shelf
+from tests.films.catalogue import Shelf
 from tests.films.cuts import cuts_of
 from tests.films.cutting import cut_file, cut_parts
 from tests.media.test_exact import faults_of_clip
@@ -60,10 +59,15 @@ def _check_order(path: Path) -> None:
     assert all(dts <= pts for pts, dts in times)
 
 
-# Films without video have no segments, and films that differ in audio only are written alike.
-_OF_AUDIO = {name for name, maker in FILMS.items() if maker.make.__module__ == makers_sound.__name__}
-_WITH_AUDIO = {"audio_late_ts", "audio_gap_mp4", "audio_three_tracks", "video_only_mp4"}
-_FILMS = [name for name in FILMS if name not in _OF_AUDIO - _WITH_AUDIO]
+# Films that differ in what segments are made of: times, size, format and turn of decoded frames, and audio beside them.
+_FILMS = (
+    *("mp4_25", "mp4_2997", "mp4_60", "mp4_120", "mp4_bframes", "mp4_vfr_gaps", "mp4_vfr_still", "mp4_vfr_jitter"),
+    *("edit_empty_video_late", "edit_long_preroll", "edit_two_parts", "audio_late_ts", "audio_gap_mp4"),
+    *("audio_three_tracks", "video_only_mp4", "odd_size_444", "h264_422", "h264_10bit", "full_range", "hdr_pq"),
+    *("rotated_90", "sar_wide", "interlaced_h264", "size_changes_ts", "size_changes_vp8", "webm_live_pauses"),
+    *("mkv_live_h264", "avi_h264_bframes", "ts_wraps", "ts_gap", "ts_jumps_back", "ts_joined", "raw_h264"),
+    *("live_sound_drifts", "live_video_late", "still_at_the_end", "one_frame_a_second", "avi_dropped_frames"),
+)
 
 
 @pytest.mark.usefixtures("short_segments")
