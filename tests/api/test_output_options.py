@@ -8,16 +8,21 @@ from typing import Any
 import httpx
 import pytest
 
+from clipengine.api.http.requests.clips import CreateClip
+from clipengine.api.http.validation import validate_body
 from clipengine.client import Client
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import MAX_POINTS, Output, OutputLimits
 from clipengine.clips.options.profiles import Container, Profile
 from clipengine.clips.options.watermarks import Watermark
+from clipengine.clips.resolve import ClipSource, resolve_clip
+from clipengine.errors import InvalidRequest
 from clipengine.objects.clip import ClipObject
 from clipengine.recordings.recording import Recording
+from clipengine.settings import Settings
 from tests.api.test_previews import registered, shelf
 from tests.films.catalogue import Shelf
-from tests.support.api import ApiServer, RecordedEngine
+from tests.support.api import FACTS, ApiServer, RecordedEngine
 from tests.support.clip_requests import BODY, pointers, post, refused
 
 __all__ = ["shelf"]  # a fixture
@@ -26,6 +31,7 @@ _CROP = {"x": 0.5, "y": 0, "width": 0.5, "height": 1}
 OUTPUT = {"max_height": 720, "fps": 25, "crop": _CROP, "aspect": "9:16", "fit": "blur"}
 OUTPUT |= {"blur": [_CROP | {"from_seconds": 1, "to_seconds": 2}], "speed": 0.5, "max_bytes": 8_000_000}
 OUTPUT |= {"mute": [[0, 0.5]], "loudness_lufs": -16, "fade_seconds": 0.25}
+_SOURCE = ClipSource(Recording("rec_a", "complete", "rec_a.mp4", "etag", 1, 0, facts=FACTS))
 
 
 def test_output_of_a_request_is_kept_with_the_clip(
@@ -122,10 +128,30 @@ def test_client_sends_and_returns_the_output(server: ApiServer, recording: Recor
         ({"loudness_lufs": -51}, "/output/loudness_lufs"),
     ],
 )
-@pytest.mark.typical(2)
-def test_invalid_output_is_rejected(http: httpx.Client, recording: Recording, output: Any, pointer: str) -> None:
-    problem = refused(post(http, recording.recording_id, BODY | {"output": output}), 422, "invalid_request")
-    assert pointers(problem) == [pointer]
+def test_invalid_output_has_its_place(output: Any, pointer: str) -> None:
+    """By the body of the request and by what resolves it, as the route calls them."""
+    with pytest.raises(InvalidRequest) as raised:
+        _resolve(BODY | {"output": output})
+    assert [fault["pointer"] for fault in raised.value.errors] == [pointer]
+
+
+def _resolve(body: object) -> None:
+    request = validate_body(CreateClip, body).request("rec_a", request_id=None, traceparent=None)
+    resolve_clip("rec_a", request, {"rec_a": _SOURCE}, Settings().clip_rules)
+
+
+def test_invalid_output_is_refused_by_the_body_the_limits_and_the_length(
+    http: httpx.Client, recording: Recording
+) -> None:
+    """One request for each layer; `test_invalid_output_has_its_place` has the others."""
+    for output, pointer in (
+        ({"crop": _CROP | {"width": 0.6}}, "/output/crop/width"),
+        ({"size": {"width": 8640, "height": 4322}}, "/output/size/height"),
+        ({"blur": [_CROP | {"from_seconds": 30}]}, "/output/blur/0/from_seconds"),
+        ({"to_seconds": 121}, "/output/to_seconds"),
+    ):
+        problem = refused(post(http, recording.recording_id, BODY | {"output": output}), 422, "invalid_request")
+        assert pointers(problem) == [pointer], output
 
 
 @pytest.mark.parametrize("name", ["at_seconds", "recording_seconds"])
