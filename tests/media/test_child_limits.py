@@ -88,7 +88,7 @@ def test_memory_exhaustion_is_reported(profile: str, sample: Path) -> None:
     """
     whole = _cut(sample, profile, seconds=2)
     ends = []
-    for megabytes in (50, 65, 75, 90, 110, 130, 150):
+    for megabytes in (50, 75, 110, 150):
         job = replace(whole, memory_bytes=megabytes << 20, stall_seconds=5.0)
         with tempfile.TemporaryFile() as output:
             try:
@@ -99,7 +99,7 @@ def test_memory_exhaustion_is_reported(profile: str, sample: Path) -> None:
             else:
                 ends.append("complete")
                 assert made["frames"] == 2 * FRAMES_PER_SECOND, megabytes
-    assert ends.count("unsupported_media") >= 3, ends
+    assert ends.count("unsupported_media") >= 2, ends
     # Some libraries crash where an allocation fails, or wait for a thread that could not be started.
     assert set(ends) <= {"unsupported_media", "complete", "decoder_crashed", "timeout"}, ends
 
@@ -201,7 +201,7 @@ def test_threads_of_a_child_have_no_privileges_or_priority(profile: str, sandbox
     policies: set[int] = set()
     capabilities: set[int] = set()
     most = [0]
-    job = _cut(sample, profile)
+    job = _cut(sample, profile, seconds=2)
     with tempfile.TemporaryFile() as output, _in_a_hurry():
         watching = _looking(policies, capabilities, most)
         do_job(job, sample, output=output.fileno(), watching=watching, sandbox=sandbox)

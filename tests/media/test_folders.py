@@ -210,7 +210,9 @@ LARGE = {
 GRIDS = {"matroska": F(1, 1000), "mpegts": F(1, 90_000)}
 
 
-@pytest.mark.parametrize("form", cases([*LARGE], ["fragments"]))
+@pytest.mark.parametrize(
+    ("form", "store_kind"), [*((form, "folder") for form in LARGE), ("fragments", "s3")], indirect=["store_kind"]
+)
 @pytest.mark.exhaustive
 def test_clip_of_large_files_reads_the_seconds_of_its_range(form: str, tmp_path: Path) -> None:
     """Reading begins inside a file, at a keyframe before the range, and the probe reads its head and tail."""

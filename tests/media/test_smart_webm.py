@@ -56,13 +56,12 @@ def smart(profile: dict[str, Any], **changes: Any) -> Profile:
     return Profile(**{**profile, "render": "smart", **changes})
 
 
-@pytest.mark.parametrize("container", cases(["webm", "mkv"], ("webm",)))
-@pytest.mark.parametrize("name", cases(FILMS, ("webm_vp8_hidden_frames", "webm_vp9")))
-@pytest.mark.typical(1)
+_CUT = [*((name, "webm") for name in FILMS), ("webm_vp9", "mkv")]  # one film is enough for the other container
+
+
+@pytest.mark.parametrize(("name", "container"), cases(_CUT, [("webm_vp8_hidden_frames", "webm")]))
 def test_named_cuts_are_as_exact_as_encoded_ones(shelf: Shelf, tmp_path: Path, name: str, container: str) -> None:
     film, (profile, reason) = shelf.get(name), FILMS[name]
-    if container == "mkv" and name != "webm_vp9":
-        pytest.skip("one film is enough for the other container")
     copied = 0
     for each in cuts_of(film):
         clip = cut(film, each.start, each.end, tmp_path / f"clip.{container}", smart(profile, container=container))
