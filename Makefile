@@ -13,9 +13,8 @@ BUDGET := 1500
 PROOF = -p tests.support.groups -p tests.support.failed_once
 RECORDED = $(PROOF) --record-groups --failed-once tests/proof/failed_once.txt
 BUDGETED = $(PROOF) --groups-budget $(BUDGET)
-# All films and real recordings. Without the cuts of the same films that test_smart_render makes there; other ranges are
-# made by test_any_range_is_exact.
-VERSIONS = -m exhaustive --deselect tests/media/test_exact.py::test_named_cuts_are_exact $(patsubst %,tests/media/test_%.py,\
+# All films and real recordings.
+VERSIONS = -m exhaustive $(patsubst %,tests/media/test_%.py,\
 	audio_timestamps changing_sizes damage defects exact formats recordings smart_render)
 JS_CHECKED := biome.json tsconfig.json clipengine/web clipengine/docs/manual.js scripts/typescript tests/typescript tests/web
 NPM_MODULES := scripts/typescript/node_modules/.package-lock.json

@@ -25,7 +25,7 @@ DATA = random.Random(121).randbytes(33 * MEBIBYTE + 5)
 ENDS = [MEBIBYTE, 17 * MEBIBYTE, 18 * MEBIBYTE, len(DATA)]
 KEY = {"Idempotency-Key": "once"}
 
-pytestmark = pytest.mark.outage
+pytestmark = [pytest.mark.outage, pytest.mark.proof]
 
 
 def step_of(request: Request) -> str | None:

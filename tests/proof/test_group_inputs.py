@@ -122,7 +122,7 @@ def test_change_of_a_version_selects_the_groups_that_use_it(tmp_path: Path, chan
 
 def test_tests_that_are_deselected_are_not_proved() -> None:
     group = "tests/media/test_exact.py"
-    assert _real().hash(group) != _real().hash(group, ["tests/media/test_exact.py::test_named_cuts_are_exact"])
+    assert _real().hash(group) != _real().hash(group, ["tests/media/test_exact.py::test_every_film_is_cut_exactly"])
 
 
 _CUT, _EDITS, _REQUESTS = (
