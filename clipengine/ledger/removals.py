@@ -80,7 +80,9 @@ class Removals:
 
     def _add(self, objects: Iterable[Unwanted], looks: int) -> None:
         with self._database.transaction(ordered=False):
-            unwanted = self._needed.without_needed({each.key: each for each in objects}.values())
+            # In the order of their keys, so that two transactions cannot wait for each other's rows.
+            by_key = {each.key: each for each in objects}
+            unwanted = self._needed.without_needed([by_key[key] for key in sorted(by_key)])
             for first in range(0, len(unwanted), _KEYS_AT_ONCE):
                 self._insert(unwanted[first : first + _KEYS_AT_ONCE], looks)
             if unwanted:
