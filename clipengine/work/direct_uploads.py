@@ -56,7 +56,7 @@ class DirectUploads:
         if not self._is_safe:
             log.error(
                 "storage.direct_uploads is off: the store lets clients copy other objects into the parts of their"
-                " uploads. Deny s3:PutObject with x-amz-copy-source to the engine's key, see docs/uploads"
+                " uploads. Deny s3:PutObject with x-amz-copy-source to the engine's key, see docs/direct-uploads"
             )
 
     def refusal(self) -> UploadNotDirect:
@@ -64,6 +64,6 @@ class DirectUploads:
         if self._is_enabled and self._is_safe is False:
             return UploadNotDirect(
                 "The store would let clients copy other objects into the parts of their uploads",
-                hint="Send the bytes with PATCH. The operator can deny such copies, see docs/uploads.",
+                hint="Send the bytes with PATCH. The operator can deny such copies, see docs/direct-uploads.",
             )
         return UploadNotDirect("The parts of this upload cannot be sent to the store directly")

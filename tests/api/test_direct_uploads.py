@@ -315,7 +315,7 @@ def test_store_that_copies_objects_into_parts_gets_no_links(
         path = answer.headers["location"]
         refused = ask(http, path, 1)
         assert code(refused) == (409, "upload_not_direct")
-        assert "docs/uploads" in refused.json()["hint"]
+        assert "docs/direct-uploads" in refused.json()["hint"]
         assert [each.levelname for each in caplog.records if "direct_uploads is off" in each.message] == ["ERROR"]
         assert append(http, path, 0, DATA).status_code == 204
         registered(http, engine, path)

@@ -15,7 +15,7 @@ QUESTIONS = {
     "server crashed power loss are clips lost": "what-if#a-crash-or-a-power-loss",
     "kill -9 while cutting": "clip-life#one-clip",
     "disk is full": "what-if#the-disk-is-full",
-    "no space left": "operations#when-the-disk-is-full",
+    "no space left": "full-disk",
     "store is down": "what-if#the-store-is-away",
     "s3 unreachable": "what-if#the-store-is-away",
     "minio outage": "what-if#the-store-is-away",

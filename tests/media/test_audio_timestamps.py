@@ -92,7 +92,8 @@ def _hold_to_source(
     output = tmp_path / "clip.mkv"
     for start, end in ranges:
         made = cut_file(path, Fraction(start), Fraction(end), output, _LOSSLESS_ENOUGH).made
-        assert not [each for each in made.warnings if "audio" in each]
+        audible = [each for each in made.warnings if "audio" in each and not each.startswith("audio_clipped")]
+        assert not audible
         _, _, clip = _decoded(output)
         length = clip.size / rate
         for place in (0.0, length / 2 - 0.2, length - 0.45):

@@ -28,7 +28,7 @@ PRIVATE_METHODS = {
     "_put_object": ["bucket_name", "object_name", "data", "headers"],
     "_upload_part": ["bucket_name", "object_name", "data", "headers", "upload_id", "part_number"],
 }
-PRIVATE_FIELDS = {"_base_url", "_body", "_code", "_provider"}
+PRIVATE_FIELDS = {"_base_url", "_body", "_code", "_http", "_provider"}
 INTERNAL_MODULES = {
     "minio.datatypes": ["Object", "Part"],
     "minio.deleteobjects": ["DeleteObject"],
@@ -77,6 +77,7 @@ def test_each_internal_module_that_the_adapter_imports_has_its_names(module: str
 
 def test_the_private_fields_that_the_adapter_reads_exist() -> None:
     client = s3_minio.MinioClient(endpoint="localhost:9000", region="us-east-1")
+    assert callable(client._http.urlopen)
     client.set_path_style(True)
     assert client._base_url.virtual_style_flag is False
     client.set_path_style(False)

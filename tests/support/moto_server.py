@@ -1,4 +1,4 @@
-"""moto's server with the bucket policy of docs/uploads: copies into parts are denied.
+"""moto's server with the bucket policy of docs/direct-uploads: copies into parts are denied.
 
 The first argument is what the names of buckets begin with that allow copies; the others are moto's.
 """

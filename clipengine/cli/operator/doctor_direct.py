@@ -65,7 +65,7 @@ def _check_copies(direct: DirectParts) -> Finding:
     if not direct.takes_copies():
         return ok(name, "the store copies no object into a part that is sent with a link")
     detail = "off: clients could copy each object that the engine's key can read into the parts of their uploads"
-    remedy = "Deny s3:PutObject with x-amz-copy-source to the engine's key, see docs/uploads."
+    remedy = "Deny s3:PutObject with x-amz-copy-source to the engine's key, see docs/direct-uploads."
     return Finding(name, "warning", detail, remedy)
 
 
@@ -84,7 +84,7 @@ def _check_origin(link: str, settings: Settings) -> Finding:
     allowed = [each.strip() for each in answer.get("access-control-allow-methods", "").split(",")]
     if answer.get("access-control-allow-origin") in (origin, "*") and "PUT" in allowed:
         return ok(name, f"the bucket takes parts of pages of {origin}")
-    remedy = "Set a rule for CORS, see docs/uploads. Until then, the page sends bytes through the server."
+    remedy = "Set a rule for CORS, see docs/direct-uploads. Until then, the page sends bytes through the server."
     return Finding(name, "warning", f"the bucket refuses PUT requests of pages of {origin}", remedy)
 
 
