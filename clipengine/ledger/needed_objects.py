@@ -45,7 +45,7 @@ _RECORDINGS = (
 _UPLOADS = (
     "SELECT bucket_path FROM resumable_uploads WHERE bucket_path IN ({}) AND completed_at IS NULL AND touched_at > 0"
 )
-_CLIPS = "SELECT clip_id, object_key, subtitle_keys FROM clips WHERE clip_id IN ({}) AND state <> 'failed'"
+_CLIPS = "SELECT clip_id, object_key FROM clips WHERE clip_id IN ({}) AND state <> 'failed'"
 _UNREAD = f"SELECT bucket_path, folder, state FROM recordings WHERE {FOLDER_OF} IN ({{}}) AND {UNREAD}"
 
 
@@ -109,15 +109,17 @@ class NeededObjects:
                     yield each
 
     def _of_clips(self, objects: Collection[Unwanted]) -> Iterator[Unwanted]:
-        """Yield the objects of clips that have not failed: all keys of an attempt share one stem."""
+        """Yield the objects of clips that have not failed: all keys of an attempt share one stem.
+
+        `subtitle_keys` may have those of former attempts as well, which no row needs.
+        """
         by_clip = defaultdict(list)
         for each in objects:
             for clip_id in _CLIP_ID.findall(each.key):
                 by_clip[clip_id].append(each)
-        for clip_id, object_key, subtitle_keys in self._rows(_CLIPS, by_clip):
+        for clip_id, object_key in self._rows(_CLIPS, by_clip):
             stem = f"{object_key.rsplit('.', 1)[0]}."
-            kept = json.loads(subtitle_keys or "[]")
-            yield from (each for each in by_clip[clip_id] if each.key.startswith(stem) or each.key in kept)
+            yield from (each for each in by_clip[clip_id] if each.key.startswith(stem))
 
     def _of_uploads(self, objects: Collection[Unwanted]) -> Iterator[Unwanted]:
         found = {key for (key,) in self._rows(_UPLOADS, (each.key for each in objects))}

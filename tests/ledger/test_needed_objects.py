@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,19 @@ def test_file_of_a_clip_is_kept_for_a_recording_of_it(
     assert removed(ledger) == {clip.poster_key}
     delete(ledger, recording)
     assert clip.object_key in removed(ledger)
+
+
+def test_manifest_of_a_former_attempt_is_deleted(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
+    former = queue()
+    lost = former.manifest_key
+    key = former.object_key.replace(".mp4", "-2.mp4")
+    set_keys = "UPDATE clips SET object_key = ?, subtitle_keys = ? WHERE clip_id = ?"
+    ledger.database.run(set_keys, (key, f'["{lost}"]', former.clip_id))
+    clip = complete(ledger, former, result)
+    ledger.removals.add_clips([replace(former, subtitle_keys=[lost])])
+    assert removed(ledger) == {former.object_key, former.poster_key, lost}
+    ledger.removals.add_clips([clip])
+    assert clip.object_key not in removed(ledger)
 
 
 def test_expired_recording_of_a_clips_file_leaves_the_file(ledger: Ledger, queue: Queue, result: ClipResult) -> None:
