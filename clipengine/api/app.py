@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache, partial
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from clipengine.api.http.built_once import built_once
 from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.middleware import layers
 from clipengine.api.http.open_streams import OpenStreams
@@ -119,7 +120,7 @@ def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:
             yield
             changes.close()
 
-    described = cache(partial(openapi.describe, operations))  # made at the first request
+    described = built_once(partial(openapi.describe, operations))
     app = Starlette(
         routes=[
             *health.routes(engine),

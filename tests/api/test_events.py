@@ -212,6 +212,23 @@ def test_sample_delivery_is_not_in_the_stream(server: ApiServer, engine: Recorde
         assert reader.until("clip.ready").data["data"]["clip_id"] == clip.clip_id
 
 
+@pytest.mark.parametrize("after", [None, "0"])
+@pytest.mark.parametrize("scopes", [("read",), ("read", "write"), ("read", "admin")])
+def test_disabled_webhook_is_streamed_to_administrators_only(
+    server: ApiServer, engine: RecordedEngine, clip: Clip, scopes: tuple[Any, ...], after: str | None
+) -> None:
+    endpoint = engine.ledger.endpoints.create("http://127.0.0.1:9/", ["clip.ready"], "a-secret-of-sixteen")
+    _, key = engine.ledger.keys.create("streams", scopes)
+    with following(server, after=after, key=key) as reader:
+        with engine.ledger.transaction():
+            engine.ledger.events.endpoint_disabled(endpoint)
+        engine.finish(clip)
+        received = [reader.next().event]
+        while received[-1] != "clip.ready":
+            received.append(reader.next().event)
+    assert ("endpoint.disabled" in received) is ("admin" in scopes)
+
+
 @pytest.mark.parametrize("after", ["x", "-1", "1.5", "9" * 30])
 def test_invalid_last_event_id_is_rejected(http: httpx.Client, after: str) -> None:
     answer = http.get("/v1/events", headers={"Last-Event-ID": after})

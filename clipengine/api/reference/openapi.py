@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -88,7 +89,7 @@ _TAGS = {
 
 def route(document: Callable[[], Mapping[str, Any]]) -> Route:
     async def openapi(request: Request) -> Response:
-        return json_response(document())
+        return await run_in_threadpool(lambda: json_response(document()))
 
     return Route(_ADDRESS, Public(openapi))
 

@@ -6,7 +6,6 @@ looked up among the known files; text from a client never becomes a path.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from importlib.resources import files
@@ -18,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from clipengine.api.http.built_once import built_once
 from clipengine.api.http.operation import Public
 from clipengine.api.reference.examples import SERVER_URL
 from clipengine.api.reference.manual import Page, render
@@ -137,18 +137,18 @@ _NEXT = (
 def routes(openapi: Callable[[], Mapping[str, Any]], settings: Settings) -> list[Route]:
     """Return the routes of the manual; `openapi` is the source of the reference."""
 
-    @functools.cache
+    @built_once
     def pages() -> dict[str, Page]:
         return {name: render(name, text) for name, text in _texts(openapi()).items()}
 
-    @functools.cache
+    @built_once
     def assets() -> dict[str, tuple[bytes, str]]:
         return {name: (file.read_bytes(), kind) for name, (file, kind) in _assets().items()}
 
     async def first(request: Request) -> Response:
         return RedirectResponse(f"docs/{ORDER[0]}", 307)
 
-    async def entry(request: Request) -> Response:
+    def found(request: Request) -> Response:
         name = request.path_params["name"]
         if name in assets():
             body, kind = assets()[name]
@@ -157,14 +157,11 @@ def routes(openapi: Callable[[], Mapping[str, Any]], settings: Settings) -> list
             return RedirectResponse(ORDER[0], 307)
         if name == "search":
             query = request.query_params.get("q", "").strip()[:200]
-            return await run_in_threadpool(lambda: _found(pages(), query))  # other requests go on meanwhile
-        page = pages().get(name)
-        if page is None:
-            return _missing(pages(), name)
-        html = page.html
-        if name.startswith(INDEX):  # its examples work as they are
-            html = html.replace(SERVER_URL, escape(Address.base_of(request, settings)))
-        return _answer(document(_GROUPS, pages(), page.title, current=name, sections=page.sections, body=html))
+            return _found(pages(), query)
+        return _page(pages(), name, Address.base_of(request, settings))
+
+    async def entry(request: Request) -> Response:
+        return await run_in_threadpool(found, request)  # the first request renders all pages
 
     return [Route("/docs", Public(first)), Route("/docs/{name:path}", Public(entry))]
 
@@ -191,6 +188,16 @@ def _files() -> Iterator[tuple[str, Traversable]]:
 def _assets() -> dict[str, tuple[Traversable, str]]:
     kinds = ((name, file, _ASSET_TYPES.get(name[name.rfind(".") :])) for name, file in _files())
     return {name: (file, kind) for name, file, kind in kinds if kind is not None}
+
+
+def _page(pages: Mapping[str, Page], name: str, server_url: str) -> Response:
+    page = pages.get(name)
+    if page is None:
+        return _missing(pages, name)
+    html = page.html
+    if name.startswith(INDEX):  # its examples work as they are
+        html = html.replace(SERVER_URL, escape(server_url))
+    return _answer(document(_GROUPS, pages, page.title, current=name, sections=page.sections, body=html))
 
 
 def _missing(pages: Mapping[str, Page], name: str) -> Response:
