@@ -213,12 +213,13 @@ def test_sample_delivery_is_not_in_the_stream(server: ApiServer, engine: Recorde
 
 
 @pytest.mark.parametrize("after", [None, "0"])
-@pytest.mark.parametrize("scopes", [("read",), ("read", "write"), ("read", "admin")])
-def test_disabled_webhook_is_streamed_to_administrators_only(
-    server: ApiServer, engine: RecordedEngine, clip: Clip, scopes: tuple[Any, ...], after: str | None
+@pytest.mark.parametrize("role", ["viewer", "editor", "operator", None])
+def test_disabled_webhook_is_streamed_to_operators_and_keys_without_a_user_only(
+    server: ApiServer, engine: RecordedEngine, clip: Clip, role: Any, after: str | None
 ) -> None:
+    user = engine.ledger.users.sign_in("ann", source="proxy", name="Ann", role=role).user_id if role else None
     endpoint = engine.ledger.endpoints.create("http://127.0.0.1:9/", ["clip.ready"], "a-secret-of-sixteen")
-    _, key = engine.ledger.keys.create("streams", scopes)
+    _, key = engine.ledger.keys.create("streams", user_id=user)
     with following(server, after=after, key=key) as reader:
         with engine.ledger.transaction():
             engine.ledger.events.endpoint_disabled(endpoint)
@@ -226,7 +227,7 @@ def test_disabled_webhook_is_streamed_to_administrators_only(
         received = [reader.next().event]
         while received[-1] != "clip.ready":
             received.append(reader.next().event)
-    assert ("endpoint.disabled" in received) is ("admin" in scopes)
+    assert ("endpoint.disabled" in received) is (role in ("operator", None))
 
 
 @pytest.mark.parametrize("after", ["x", "-1", "1.5", "9" * 30])
