@@ -111,7 +111,7 @@ class NeededObjects:
     def _of_clips(self, objects: Collection[Unwanted]) -> Iterator[Unwanted]:
         """Yield the objects of clips that have not failed: all keys of an attempt share one stem.
 
-        `subtitle_keys` may have those of former attempts as well, which no row needs.
+        `subtitle_keys` may have keys of former attempts as well, which no row needs.
         """
         by_clip = defaultdict(list)
         for each in objects:
