@@ -236,15 +236,18 @@ class S3Client:
         """Return a presigned URL for a PUT of one part of a multipart upload."""
         return self._links.link_of_part(self.bucket, self.name(key), upload_id, number, length, seconds)
 
-    def copy_into_part(self, source: str, key: str, upload_id: str, *, body: bytes, seconds: int) -> None:
-        """Send the first part of an upload with a link and a header that names another object, as a client might."""
+    def copy_into_part(self, source: str, key: str, upload_id: str, *, body: bytes, seconds: int) -> int:
+        """Send the first part of an upload with a link and a header that names another object, as a client might.
+
+        Returns the status of the response.
+        """
         headers = {"x-amz-copy-source": quote(f"/{self.bucket}/{self.name(source)}")}
 
-        def send(minio: MinioClient) -> None:
+        def send(minio: MinioClient) -> int:
             url = minio.link_of_part(self.bucket, self.name(key), upload_id, 1, len(body), seconds)
-            minio.send_by_link(url, headers, body)
+            return minio.send_by_link(url, headers, body)
 
-        self.call(send)
+        return self.call(send)
 
 
 def _connect(

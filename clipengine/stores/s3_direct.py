@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection
 from dataclasses import replace
 from itertools import count
 
-from clipengine.errors import StorageError
+from clipengine.errors import StorageError, StorageUnavailable
 from clipengine.recordings.partial_object import PartialObject
 from clipengine.stores.s3_client import S3Client
 from clipengine.stores.s3_multipart import UploadRequests
 from clipengine.stores.s3_partial import PartialUploads, unfinished_folder
 
 _SOURCE, _BODY = b"clipengine: the source of a copy\n", b"clipengine: a part\n"  # of different lengths
+_CHECK = "copies"
 _CHECK_SECONDS = 60
+_UNDECIDED = {404, 408, 409, 429, 500, 502, 503, 504}
 
 
 class S3DirectParts:
@@ -46,16 +47,21 @@ class S3DirectParts:
         return self._client.link_of_part(partial.key, partial.handle, number, length=length, seconds=seconds)
 
     def takes_copies(self) -> bool:
-        upload_id = f"upl_{secrets.token_hex(13)}"
-        folder = unfinished_folder(upload_id)
+        # One name for all checks, so that each deletes what a check of a killed process has left. Another one that runs
+        # at the same time may then lack its objects, which is no refusal of the store.
+        folder = unfinished_folder(_CHECK)
         source, target = f"{folder}source", f"{folder}target"
-        partial = PartialObject(upload_id, target, len(_SOURCE), "text/plain")
+        partial = PartialObject(_CHECK, target, len(_SOURCE), "text/plain")
         try:
             self._requests.put_whole(source, _SOURCE, {})
             handle = self._uploads.begin(partial)
             partial = replace(partial, handle=handle)
-            self._client.copy_into_part(source, target, handle, body=_BODY, seconds=_CHECK_SECONDS)
-            return any(part.size == len(_SOURCE) for part in self._requests.parts(target, handle))
+            status = self._client.copy_into_part(source, target, handle, body=_BODY, seconds=_CHECK_SECONDS)
+            if any(part.size == len(_SOURCE) for part in self._requests.parts(target, handle)):
+                return True
+            if status in _UNDECIDED:
+                raise StorageUnavailable(f"the store neither made nor refused a copy into a part (HTTP {status})")
+            return False
         finally:
             if partial.handle:
                 self._requests.abort(self._client.name(target), partial.handle)

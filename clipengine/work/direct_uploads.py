@@ -35,10 +35,6 @@ class DirectUploads:
         """The parts, or None if clients may not send them, or if that is not known yet."""
         return self._store.direct if self._is_enabled and self._is_safe else None
 
-    @property
-    def is_known(self) -> bool:
-        return not self._is_enabled or self._is_safe is not None
-
     def check(self) -> None:
         """Find out whether the store copies, unless that is known. If the store is away, the next call tries again."""
         direct = self._store.direct

@@ -132,11 +132,6 @@ class UploadReceiver:
         with self._claimed(id) as claimed:
             return self._completed(claimed)
 
-    @property
-    def knows_part_bytes(self) -> bool:
-        """False until `count` has found out whether clients may send parts to the store."""
-        return self._direct.is_known
-
     def part_bytes(self, upload: ResumableUpload) -> int | None:
         """Return the size of the parts that clients may send to the store themselves, or None if they may not."""
         direct, stored = self._direct.parts, upload.partial

@@ -128,11 +128,10 @@ async def get_upload(slots: UploadSlots, call: _Call) -> Response:
 
 async def _counted(slots: UploadSlots, call: _Call, upload: ResumableUpload) -> ResumableUpload:
     """Return the upload with the parts that clients have sent to the store."""
-    receiver = call.engine.upload_receiver
-    if upload.completed_at is not None or (receiver.knows_part_bytes and not upload.partial.part_bytes):
+    if upload.completed_at is not None or not upload.partial.part_bytes:
         return upload
     with slots.taken(call.request.scope, "requests of uploads") as slot:
-        return await slot.run(partial(receiver.count, upload.upload_id))
+        return await slot.run(partial(call.engine.upload_receiver.count, upload.upload_id))
 
 
 async def _registered(slots: UploadSlots, call: _Call, upload: ResumableUpload) -> ResumableUpload:
