@@ -25,6 +25,12 @@ SHARE = SLOTS["uploads"] // 2
 SIZE = 1000
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let slow bodies last as long as their test."""
+    monkeypatch.setattr(body_pipe, "STALL_SECONDS", 3600)
+
+
 class SlowBody:
     """A request whose body has begun to arrive."""
 

@@ -30,6 +30,7 @@ Extent = Literal["all", "own"]  # objects of everybody, or those that the caller
 
 _ACTIONS: tuple[Action, ...] = ("read", "write", "delete")
 _ADMINISTRATION = frozenset({"audit", "deliveries", "keys", "rules", "settings", "users", "webhooks"})
+_SHOWN_BY = {"endpoint.disabled": "webhooks", "rule.stopped": "rules"}  # kinds of objects, by events of the stream
 _KINDS = _ADMINISTRATION | {"batches", "clips", "recordings", "sessions", "transcriptions", "uploads"}
 
 
@@ -74,6 +75,15 @@ def may(caller: Caller, action: Action, object: Object) -> bool:
     if isinstance(caller, Sender):
         return (action, object.kind) == ("write", "recordings")
     return False
+
+
+def may_receive(principal: Principal, event: str) -> bool:
+    """Return True if the stream of events may send an event: its object is one that the principal may read.
+
+    Keys of the installation receive all events, as release 0.2.0 promised.
+    """
+    kind = _SHOWN_BY.get(event)
+    return kind is None or principal.user is None or may(principal, "read", Object(kind))
 
 
 def rights(principal: Principal) -> dict[str, dict[Action, Extent]]:

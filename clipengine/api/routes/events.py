@@ -34,6 +34,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from clipengine.api.http.access import may_receive
 from clipengine.api.http.change_broadcast import ChangeBroadcast
 from clipengine.api.http.open_streams import open_stream
 from clipengine.api.http.operation import Answer, Call, Operation
@@ -56,9 +57,6 @@ BATCH_SECONDS = 0.25  # between two reads of the ledger
 PROGRESS_SECONDS = 0.5  # between two reads of the progress of clips that other engines cut
 SEND_SECONDS = 10  # a client that reads nothing for this long is disconnected
 _BACKLOG = 500  # messages that a client has not received yet
-# Events that show a webhook or a rule, which users need the scope `admin` to read. Keys without a user receive them, as
-# release 0.2.0 promised.
-_ADMINISTRATION = {"endpoint.disabled", "rule.stopped"}
 _STREAMED = {"clip", "recording", "transcription", "edited_clip", "edited_recording"}  # kinds of changes
 
 log = logging.getLogger(__name__)
@@ -96,7 +94,7 @@ class Stream:
     closed: bool = False
 
     def wants(self, message: Message) -> bool:
-        if message.event in _ADMINISTRATION and self.caller.user is not None and "admin" not in self.caller.scopes:
+        if not may_receive(self.caller, message.event):
             return False
         return self.clip_id in (None, message.clip_id) and self.recording_id in (None, message.recording_id)
 
