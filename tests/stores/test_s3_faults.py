@@ -92,6 +92,17 @@ def test_many_objects_are_deleted_in_one_request(store: S3Store, direct: S3Store
     assert keys(direct) == []
 
 
+@pytest.mark.parametrize("status", [404, 503])
+def test_copy_into_a_part_that_is_not_answered_is_no_refusal(
+    store: S3Store, direct: S3Store, faulty_s3: FaultyS3, status: int
+) -> None:
+    faulty_s3.fail(refuse(status, "Later"), method="PUT", query="partNumber=1", times=100)
+    with pytest.raises(StorageUnavailable, match=f"HTTP {status}"):
+        store.direct.takes_copies()
+    assert keys(direct) == []
+    assert direct.direct.takes_copies() is False
+
+
 @pytest.mark.parametrize("code", ["NotImplemented", "MethodNotAllowed"])
 def test_store_without_batches_is_sent_one_request_per_object(
     store: S3Store, direct: S3Store, faulty_s3: FaultyS3, code: str
