@@ -35,13 +35,17 @@ class DirectUploads:
         """The parts, or None if clients may not send them, or if that is not known yet."""
         return self._store.direct if self._is_enabled and self._is_safe else None
 
+    @property
+    def is_check_due(self) -> bool:
+        """Whether `check` would send requests to the store."""
+        is_known = self._is_safe or (self._is_safe is False and time.monotonic() < self._checked_at + _RECHECK_SECONDS)
+        return self._is_enabled and not is_known
+
     def check(self) -> None:
         """Find out whether the store copies, unless that is known. If the store is away, the next call tries again."""
         direct = self._store.direct
-        if direct is None or not self._is_enabled:
-            return
         with self._lock:
-            if self._is_safe or (self._is_safe is False and time.monotonic() < self._checked_at + _RECHECK_SECONDS):
+            if direct is None or not self.is_check_due:
                 return
             try:
                 self._is_safe = not direct.takes_copies()

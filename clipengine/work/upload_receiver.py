@@ -83,7 +83,6 @@ class UploadReceiver:
 
     def begin(self, key_id: str, name: str, spec: RecordingSpec, *, size: int, description: str) -> ResumableUpload:
         """Begin an upload of `size` bytes. Nothing is stored until they arrive. Raises RateLimited."""
-        self._direct.check()
         recording_id, now = new_id("rec"), now_ms()
         key = upload_key(recording_id, name)
         begun = PartialObject(new_id("upl"), key, size, media_type(key))
@@ -120,7 +119,6 @@ class UploadReceiver:
 
         Raises UploadNotFound, UploadLocked, UploadAssembling, and the errors of the store.
         """
-        self._direct.check()
         with self._claimed(id) as claimed:
             return self._counted(claimed)[0]
 
@@ -132,8 +130,20 @@ class UploadReceiver:
         with self._claimed(id) as claimed:
             return self._completed(claimed)
 
+    @property
+    def is_check_due(self) -> bool:
+        """Whether `check_direct` would send requests to the store."""
+        return self._direct.is_check_due
+
+    def check_direct(self) -> None:
+        """Find out whether clients may send parts to the store. Sends requests to it, so call it in no transaction."""
+        self._direct.check()
+
     def part_bytes(self, upload: ResumableUpload) -> int | None:
-        """Return the size of the parts that clients may send to the store themselves, or None if they may not."""
+        """Return the size of the parts that clients may send to the store themselves.
+
+        None if they may not, or before a call of `check_direct` has found that they may.
+        """
         direct, stored = self._direct.parts, upload.partial
         if direct is None or upload.completed_at is not None:
             return None

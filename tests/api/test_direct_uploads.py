@@ -19,6 +19,7 @@ from clipengine.errors import StorageUnavailable
 from clipengine.ledger.audit import AuditFilter
 from clipengine.ledger.recordings import RecordingFilter
 from clipengine.stores.s3 import S3Store
+from clipengine.work.direct_uploads import DirectUploads
 from clipengine.work.upload_receiver import UploadReceiver
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.s3 import COPYING, QUICK, S3Server, bucket, open_uploads, s3  # noqa: F401 - fixtures
@@ -28,6 +29,7 @@ from tests.support.waiting import until
 PART = 5 << 20
 DATA = random.Random(5).randbytes(3 * PART + 1000)
 DIRECT = {"storage": {"direct_uploads": True}}
+KEY = {"Idempotency-Key": "talk"}
 
 
 @pytest.fixture
@@ -325,6 +327,15 @@ def test_store_that_copies_objects_into_parts_gets_no_links(
         assert begin(http, len(DATA)).json()["part_bytes"] is None
         monkeypatch.setattr("clipengine.work.direct_uploads.time.monotonic", lambda: now() + 601)
         assert begin(http, len(DATA)).json()["part_bytes"] == PART
+
+
+def test_restarted_engine_checks_the_store_before_it_shows_an_upload(
+    http: httpx.Client, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = begin(http, len(DATA), **KEY).headers["location"]
+    for show in (lambda: begin(http, len(DATA), **KEY), lambda: http.get(path)):
+        monkeypatch.setattr(engine.upload_receiver, "_direct", DirectUploads(engine.store, link_seconds=900))
+        assert show().json()["part_bytes"] == PART
 
 
 def test_links_wait_until_the_store_could_be_checked(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from email.utils import formatdate
 from functools import partial
@@ -45,6 +45,7 @@ from clipengine.errors import (
     DiskLow,
     InvalidRequest,
     PayloadTooLarge,
+    RateLimited,
     StorageDenied,
     StorageError,
     StorageUnavailable,
@@ -76,13 +77,13 @@ async def begin_upload(slots: UploadSlots, call: _Call) -> Response:
     """Begin an upload, and receive the bytes of the request if it has any."""
     check_version(call.request)
     if not _has_body(call.request):
-        return await _begin(call, None)
+        return await _begin(slots, call, None)
     check_content_type(call.request)
     with slots.taken(call.request.scope, "uploads") as slot:
-        return await _begin(call, slot)
+        return await _begin(slots, call, slot)
 
 
-async def _begin(call: _Call, slot: Slot | None) -> Response:
+async def _begin(slots: UploadSlots, call: _Call, slot: Slot | None) -> Response:
     """Begin an upload. With a slot, receive the bytes of the request."""
     request, settings = call.request, call.engine.settings
     size = upload_length(request, most=settings.limits.max_upload_bytes)
@@ -91,6 +92,7 @@ async def _begin(call: _Call, slot: Slot | None) -> Response:
     if slot is not None:
         _check_length(request, size)
     call.engine.admit()
+    await _check_direct(slots, call)
 
     def begin() -> StoredAnswer:
         begun = call.engine.upload_receiver.begin(
@@ -119,11 +121,21 @@ async def get_upload(slots: UploadSlots, call: _Call) -> Response:
     check_version(call.request)
     id = call.path("upload_id")
     upload = await call.in_session(lambda: _own(call, id))
+    if upload.completed_at is None:
+        await _check_direct(slots, call)
     try:
         upload = await _registered(slots, call, await _counted(slots, call, upload))
     except (UploadLocked, UploadAssembling):  # by another request, at whose end another offset is recorded
         upload = await call.in_session(lambda: _own(call, id))
     return json_response(_object(call, upload).to_object(), 200, _headers(call, upload, with_metadata=True))
+
+
+async def _check_direct(slots: UploadSlots, call: _Call) -> None:
+    """Find out whether the client may send parts to the store. If all slots are used, it may not yet."""
+    receiver = call.engine.upload_receiver
+    if receiver.is_check_due:
+        with suppress(Busy, RateLimited), slots.taken(call.request.scope, "requests of uploads") as slot:
+            await slot.run(receiver.check_direct)
 
 
 async def _counted(slots: UploadSlots, call: _Call, upload: ResumableUpload) -> ResumableUpload:
