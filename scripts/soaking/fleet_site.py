@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,7 +18,7 @@ from tests.support.hosts import Hosts
 from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.receiver import Receiver
 from tests.support.s3 import S3Server, running_s3
-from tests.support.s3_faults import FaultyS3, hold
+from tests.support.s3_faults import FaultyS3, Held
 
 _STORE_SECONDS = 30  # for which the store does not respond
 _FULL_SECONDS = 20
@@ -44,12 +43,12 @@ class Site:
 
     def freeze_store(self) -> None:
         """Hold all requests for half a minute. The store serves them then, but the responses are lost."""
-        released = threading.Event()
+        held = Held()
         for method in _METHODS:
-            self.proxy.fail(hold(released), method=method, times=10**9)
+            self.proxy.fail(held, method=method, times=10**9)
         time.sleep(_STORE_SECONDS)
         self.proxy.clear()
-        released.set()
+        held.release()
 
     def fill_disk(self) -> None:
         """Leave no space on the disk for some seconds."""

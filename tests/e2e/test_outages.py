@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import sqlite3
-import threading
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -13,7 +12,7 @@ import pytest
 
 from tests.support.outage import SECONDS, Outage, kill
 from tests.support.s3 import deletions
-from tests.support.s3_faults import cut_after_commit, hold, refuse, swallow
+from tests.support.s3_faults import Held, cut_after_commit, refuse, swallow
 from tests.support.server import RunningServer, running_server
 from tests.support.waiting import until
 
@@ -89,10 +88,10 @@ def test_existing_object_is_not_uploaded_again(outage: Outage, film: Path, fault
 
 def test_late_upload_of_a_cancelled_clip_is_removed(outage: Outage, film: Path) -> None:
     """The engine was killed before the response; it cannot know that the object will appear."""
-    landing = threading.Event()
+    held = Held()
     with running_server(outage.data, env=outage.env()) as server, server.client() as api:
         recording = outage.recording(api, film)
-        outage.proxy.fail(hold(landing), method="PUT")
+        outage.proxy.fail(held, method="PUT")
         outage.break_off(refuse(503, "SlowDown"))
         sent = outage.proxy.count("PUT")
         clip_id = api.clips.create(recording, label="a", start_seconds=1.0, end_seconds=2.0, poster=False).clip_id
@@ -100,10 +99,10 @@ def test_late_upload_of_a_cancelled_clip_is_removed(outage: Outage, film: Path) 
         kill(server)
     with running_server(outage.data, env=outage.env()) as server, server.client() as api:
         api.clips.cancel(clip_id)
-        held = [each.path for each in outage.proxy.seen if each.method == "PUT"][sent]
-        until(lambda: unquote(held.split("/", 2)[2]) in deletions(outage.proxy))
-        landing.set()
-        until(lambda: list(outage.s3.client.list_objects(outage.bucket, prefix="h_01/clips/")))
+        late = [each.path for each in outage.proxy.seen if each.method == "PUT"][sent]
+        until(lambda: unquote(late.split("/", 2)[2]) in deletions(outage.proxy))
+        held.release()
+        assert held.answer().status == 200
         until(lambda: not list(outage.s3.client.list_objects(outage.bucket, prefix="h_01/clips/")))
         server.stop()
     outage.check()

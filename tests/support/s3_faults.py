@@ -7,6 +7,7 @@ the matching requests a given number of times.
 from __future__ import annotations
 
 import http.client
+import queue
 import socket
 import ssl
 import threading
@@ -197,15 +198,25 @@ def cut_before_commit(exchange: Exchange) -> None:
     exchange.hang_up()
 
 
-def hold(released: threading.Event) -> Fault:
-    """Delay the request until it is released, even if the client has disconnected."""
+class Held:
+    """A fault that delays requests until `release`, even if the client has disconnected."""
 
-    def act(exchange: Exchange) -> None:
-        released.wait(300)
-        exchange.ask()
+    def __init__(self) -> None:
+        self._released = threading.Event()
+        self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+
+    def __call__(self, exchange: Exchange) -> None:
+        self._released.wait(300)
+        self._answers.put(exchange.ask())
         exchange.hang_up()
 
-    return act
+    def release(self) -> None:
+        """Let the requests through."""
+        self._released.set()
+
+    def answer(self) -> Answer:
+        """Wait for the store's answer to a request that was let through, and return it."""
+        return self._answers.get(timeout=300)
 
 
 def refuse(status: int, code: str) -> Fault:
