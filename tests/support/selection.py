@@ -34,6 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the variants of a test beyond the first ones that `typical` names as exhaustive."""
     seen: Counter[str] = Counter()
     for item in items:
+        if item.get_closest_marker("exhaustive"):  # as a value of `cases`
+            continue
         if (typical := item.get_closest_marker("typical")) is not None:
             function = item.nodeid.partition("[")[0]
             seen[function] += 1
