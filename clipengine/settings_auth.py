@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from clipengine.objects.user import UserRole
 from clipengine.settings_table import SettingsTable
 from clipengine.user_names import MAX_GROUP
 
@@ -60,23 +58,12 @@ _Groups = Annotated[tuple[_Group, ...], Field(max_length=100)]
 
 
 class GroupRoles(SettingsTable):
-    """Roles of the groups of a user."""
+    """Groups of users by their roles, see `clipengine.access.roles`."""
 
     operators: _Groups = ()
     editors: _Groups = ()
     viewers: _Groups = ()
     default_role: Literal["none", "viewer", "editor"] = "none"
-
-    def role(self, groups: Collection[str]) -> UserRole:
-        """Return the highest role of the groups, or the default role if they give none."""
-        own = set(groups)
-        if not own.isdisjoint(self.operators):
-            return "operator"
-        if not own.isdisjoint(self.editors):
-            return "editor"
-        if not own.isdisjoint(self.viewers):
-            return "viewer"
-        return self.default_role
 
 
 class ProxySignIn(GroupRoles):

@@ -12,6 +12,7 @@ import click
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from clipengine.access.roles import role_of
 from clipengine.cli.options import port_value
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import Watermark
@@ -326,4 +327,4 @@ def test_groups_give_their_highest_role_and_only_other_users_the_default(
     settings: type[GroupRoles], groups: tuple[str, ...], role: str
 ) -> None:
     lists: dict[str, Any] = {"operators": ["admins"], "editors": ["cutters"], "viewers": ["guests"]}
-    assert settings(**lists, default_role="editor").role(groups) == role
+    assert role_of(groups, settings(**lists, default_role="editor")) == role

@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+from clipengine.access.roles import Scope
 from clipengine.errors import Conflict, KeyNotFound, StorageError
 from clipengine.ids import new_id
 from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import KeyRow
-from clipengine.objects.key import Scope
 from clipengine.timecode import now_ms
 
 logger = logging.getLogger(__name__)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from clipengine.access.roles import SCOPES, Scope, UserRole
 from clipengine.errors import StorageError, UserNotFound
 from clipengine.ids import new_id
 from clipengine.ledger.database.act import Act, acting
@@ -14,18 +15,11 @@ from clipengine.ledger.database.database import Database, Row
 from clipengine.ledger.database.schema import KeyRow, UserRow, UserSessionRow
 from clipengine.ledger.pages import Page, read_page
 from clipengine.objects.audit import AuditAction
-from clipengine.objects.key import Scope
-from clipengine.objects.user import UserRole, UserSource
+from clipengine.objects.user import UserSource
 from clipengine.timecode import now_ms
 
 log = logging.getLogger(__name__)
 
-ROLE_SCOPES: dict[UserRole, tuple[Scope, ...]] = {
-    "none": (),
-    "viewer": ("read",),
-    "editor": ("read", "write"),
-    "operator": ("read", "write", "admin"),
-}
 _SEEN_MS = 60_000
 
 
@@ -44,7 +38,7 @@ class User:
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
-        return () if self.disabled_at is not None else ROLE_SCOPES[self.role]
+        return () if self.disabled_at is not None else SCOPES[self.role]
 
 
 class Users:

@@ -33,13 +33,13 @@ from mcp_types import (
 from mcp_types import Tool as ToolObject
 
 from clipengine import __version__
+from clipengine.access.roles import Scope
 from clipengine.api.http.access import Action, Object, needed_scope
 from clipengine.api.http.validation import listing, validate_body
 from clipengine.client import ApiError, AsyncClient, ClientError
 from clipengine.errors import RequestError
 from clipengine.mcp.tool import Tool
 from clipengine.mcp.tools import TOOLS
-from clipengine.objects.key import Scope
 
 log = logging.getLogger(__name__)
 

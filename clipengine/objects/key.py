@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import WithJsonSchema
 
+from clipengine.access.roles import Scope
 from clipengine.objects.base import ApiObject, MaybeTime, Time
-
-Scope = Literal["read", "write", "admin"]
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from clipengine.access.roles import Scope, UserRole
 from clipengine.objects.base import ApiObject, MaybeTime, Time
-from clipengine.objects.key import Scope
 
-Role = Literal["viewer", "editor", "operator"]
-UserRole = Literal["none", Role]  # none: the source of the user states no role any more
 UserSource = Literal["proxy", "oidc"]
 
 

@@ -10,14 +10,13 @@ from typing import get_args
 import pytest
 
 import clipengine
+from clipengine.access.roles import Role, Scope
 from clipengine.api.http import access
 from clipengine.api.http.access import Action, Object, may, rights
 from clipengine.api.http.operation import Operation
 from clipengine.ledger.keys import ApiKey
 from clipengine.ledger.principals import Principal
 from clipengine.ledger.users import User
-from clipengine.objects.key import Scope
-from clipengine.objects.user import Role
 from tests.support.api import ApiServer
 
 MODULES = [path for path in (Path(clipengine.__file__).parent / "web").rglob("*.js") if "vendor" not in path.parts]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, get_args
 import httpx
 import pytest
 
+from clipengine.access.roles import Role
 from clipengine.api.http.access import _ADMINISTRATION, Object, may
 from clipengine.client import Client
 from clipengine.clips.clip import Clip
@@ -23,7 +24,6 @@ from clipengine.ledger.principals import Principal
 from clipengine.ledger.users import User
 from clipengine.mcp.http import McpEndpoint
 from clipengine.mcp.tools import TOOLS
-from clipengine.objects.user import Role
 from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from clipengine.access.roles import Role
 from clipengine.errors import QueueFull
 from clipengine.ledger import audit, audit_chain
 from clipengine.ledger.audit import AuditFilter
@@ -28,7 +29,6 @@ from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.users import User
 from clipengine.objects.audit import AuditAction, AuditEntryObject
-from clipengine.objects.user import Role
 from clipengine.timecode import now_ms
 
 pytestmark = pytest.mark.proof

@@ -18,11 +18,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from clipengine.access.roles import Scope, may_delete_others_objects
 from clipengine.errors import Forbidden
 from clipengine.ledger.permission import Owner
 from clipengine.ledger.principals import Principal
 from clipengine.ledger.shares import Share
-from clipengine.objects.key import Scope
 
 # `download` and `embed` are uses of a clip that a share may exclude; for a key they are reading.
 Action = Literal["read", "write", "delete", "download", "embed"]
@@ -116,7 +116,7 @@ def _is_of_another(caller: Principal, action: Action, object: Object) -> bool:
         return object.owner is not None and not object.belongs_to(caller)
     if object.kind in ("sessions", "uploads"):
         return action == "delete" and "admin" not in caller.scopes and not object.belongs_to(caller)
-    has_all = caller.user is None or caller.user.role == "operator"
+    has_all = caller.user is None or may_delete_others_objects(caller.user.role)
     return action == "delete" and not has_all and not object.belongs_to(caller)
 
 

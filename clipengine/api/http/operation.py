@@ -27,6 +27,7 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from clipengine import tracing
+from clipengine.access.roles import Scope
 from clipengine.api.http.access import PUBLIC, Action, Object, needed_scope, require
 from clipengine.api.http.acts import act_of, actor_of, named_ids, recording, set_actor
 from clipengine.api.http.auth import Credential, authenticate, credential
@@ -54,7 +55,6 @@ from clipengine.ledger.permission import Owner, Permit
 from clipengine.ledger.principals import Principal
 from clipengine.objects.audit import AuditAction
 from clipengine.objects.base import ApiObject
-from clipengine.objects.key import Scope
 
 _METHOD_CHARACTERS = 20  # of a method in an error
 

@@ -11,6 +11,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 from starlette.requests import Request
 
+from clipengine.access.roles import role_of
 from clipengine.api.http.source_acts import MakeAct, acts_of_source
 from clipengine.api.http.user_sign_in import Identity
 from clipengine.errors import Forbidden
@@ -60,10 +61,10 @@ class ProxyIdentities:
     def _identity(self, host: str, subject: str, name: str, groups: str, make_act: MakeAct) -> Identity:
         settings = self._settings
         if not settings.groups_header:
-            return Identity("proxy", subject, name, settings.role(()), by_groups=False, make_act=make_act)
+            return Identity("proxy", subject, name, role_of((), settings), by_groups=False, make_act=make_act)
         if groups.count(",") >= MAX_GROUPS:
             raise _refused(host, f"has more than {MAX_GROUPS} groups", settings.groups_header)
-        role = settings.role({each.strip(" \t") for each in groups.split(",")})
+        role = role_of({each.strip(" \t") for each in groups.split(",")}, settings)
         return Identity("proxy", subject, name, role, by_groups=True, make_act=make_act)
 
 

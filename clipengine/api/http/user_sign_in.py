@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from clipengine.access.roles import UserRole
 from clipengine.api.http.source_acts import MakeAct
 from clipengine.errors import Conflict, Forbidden, Unauthorized
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.principals import Principal
 from clipengine.ledger.sessions import LIFETIME_MS
 from clipengine.ledger.users import User
-from clipengine.objects.user import UserRole, UserSource
+from clipengine.objects.user import UserSource
 
 _NO_ROLE = "This user has no role"
 _NO_ROLE_HINT, _NO_GROUP_HINT = "Ask an operator for a role.", "Ask an operator for a group that has one."

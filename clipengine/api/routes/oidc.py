@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from clipengine.access.roles import role_of
 from clipengine.api.http.acts import recording, set_actor
 from clipengine.api.http.auth import check_site
 from clipengine.api.http.operation import Public, in_session
@@ -121,7 +122,7 @@ class _SignIn:
         by_groups = bool(settings.groups_claim)
         subject = subject_at(settings.issuer, claims.subject)
         make_act = acts_of_source("oidc", "oidc", request)
-        return Identity("oidc", subject, claims.name, settings.role(claims.groups), by_groups, make_act)
+        return Identity("oidc", subject, claims.name, role_of(claims.groups, settings), by_groups, make_act)
 
     def _begin(self, identity: Identity, flow: Flow, request: Request) -> str:
         """Return the token of a new session, once for each flow. Raises SignInFailed and the errors of the session."""

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
+from clipengine.access.roles import Scope
 from clipengine.cli import output
 from clipengine.cli.data_folder import command, has_ledger, no_ledger, open_ledger
 from clipengine.cli.groups import Commands
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
 from clipengine.ledger.keys import MAX_KEY_NAME, SCOPES
 from clipengine.ledger.ledger import Ledger
-from clipengine.objects.key import KeyObject, Scope
+from clipengine.objects.key import KeyObject
 
 _COLUMNS: dict[str, output.Column] = {
     "key": "key_id",

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from clipengine.access.roles import Scope
 from clipengine.api.http.requests.fields import LINE, Body, Filter, like, line
 from clipengine.ledger.keys import MAX_KEY_NAME, SCOPES
-from clipengine.objects.key import Scope
 
 
 class CreateKey(Body):

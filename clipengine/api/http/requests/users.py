@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from clipengine.access.roles import Role
 from clipengine.api.http.requests.fields import Body, Filter, PageQuery, like
-from clipengine.objects.user import Role
 
 
 class UpdateUser(Body):
