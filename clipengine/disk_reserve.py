@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 
 # The write-ahead log of SQLite grows to 4 MB before its pages are written to the ledger, which may grow as much.
 RESERVE_BYTES = 8 << 20
+_TRIES = 8  # with less space each time: other writers may take some between the look and the allocation
 
 log = logging.getLogger(__name__)
 
@@ -78,16 +80,30 @@ class DiskReserve:
             self.report(f"{error}")
             return
         try:
-            self.missing = self._size - _allocated(os.fstat(descriptor), self._size)
-            found = os.fstatvfs(descriptor)
-            step = min(self.missing, most, found.f_bavail * found.f_frsize)
-            if step > 0:
-                os.posix_fallocate(descriptor, 0, self._size - self.missing + step)
+            for _ in range(_TRIES):
                 self.missing = self._size - _allocated(os.fstat(descriptor), self._size)
+                found = os.fstatvfs(descriptor)
+                step = min(self.missing, most, found.f_bavail * found.f_frsize)
+                if step <= 0 or self._grow(descriptor, self._size - self.missing + step):
+                    break
+                most = step - step // 8
+            else:
+                self.report(os.strerror(errno.ENOSPC))
         except OSError as error:
             self.report(f"{error}")
         finally:
             os.close(descriptor)
+
+    def _grow(self, descriptor: int, size: int) -> bool:
+        """Allocate the file up to `size`. Return False if another writer has taken some of the space meanwhile."""
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            return False
+        self.missing = self._size - _allocated(os.fstat(descriptor), self._size)
+        return True
 
 
 def _allocated(file: os.stat_result, most: int) -> int:

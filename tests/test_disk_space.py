@@ -226,6 +226,23 @@ def test_reserve_is_released_until_the_last_deletion_has_ended(folder: Path) -> 
     assert not reserve.is_released
 
 
+def test_writer_that_is_faster_than_the_allocation_leaves_no_reserve_missing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserve, found = DiskReserve(folder / "reserve", 4 << 20), os.fstatvfs
+    fill(folder, leave=3 << 20)
+
+    def late(descriptor: int) -> os.statvfs_result:
+        before = found(descriptor)
+        if not (folder / "wal").exists():
+            written(folder / "wal", 1 << 20)
+        return before
+
+    monkeypatch.setattr(os, "fstatvfs", late)
+    reserve.allocate(4 << 20)
+    assert allocated(folder) > 1 << 20
+
+
 def test_reserve_of_an_earlier_engine_is_kept_on_a_full_disk(folder: Path, reserved: DiskSpace) -> None:
     fill(folder, leave=0)
     again = DiskReserve(folder / "reserve", 4 << 20)
