@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from random import Random
-from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
 from pydantic import ValidationError
@@ -35,6 +34,7 @@ from clipengine.recordings.file_name_pattern import NamePattern
 from clipengine.recordings.packed_playlist import PLAYLIST
 from scripts.fuzzing import playlists
 from scripts.fuzzing.texts import mutated
+from tests.support.memory import peak_mebibytes
 
 MAX_CPU_SECONDS = 2.0  # of one input: the budgets end far below, also on a slow machine
 MAX_MEMORY_MIB = 512  # of all
@@ -200,11 +200,11 @@ def fuzz(count: int, seed: int, only: str = "") -> int:
             began = time.thread_time()
             outcomes[outcome(kind, data)] += 1
             slowest, largest = max(slowest, time.thread_time() - began), max(largest, len(data))
-        memory = getrusage(RUSAGE_SELF).ru_maxrss >> 10
+        memory = peak_mebibytes()
         failed = failed or slowest > MAX_CPU_SECONDS or memory > MAX_MEMORY_MIB
         print(
             f"{kind}: {count} inputs of at most {largest >> 10} KiB, the slowest in {slowest:.3f} s of CPU, "
-            f"{memory} MiB: {dict(outcomes.most_common())}",
+            f"{memory:.0f} MiB: {dict(outcomes.most_common())}",
             flush=True,
         )
     return int(failed)

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from random import Random
-from resource import RUSAGE_SELF, getrusage
 
 from clipengine.errors import ClipEngineError
 from clipengine.recordings.assembly import ListedTrack, StoredPiece, assemble
@@ -25,6 +24,7 @@ from clipengine.recordings.timeline.clock_resets import split_at_clock_resets
 from clipengine.recordings.timeline.growing import Growth, begun, continue_index, grown, known_extents
 from clipengine.recordings.timeline.run_placing import Extent, RunScan, place, place_growing
 from scripts.fuzzing.texts import mutated
+from tests.support.memory import peak_mebibytes
 
 SLOW_SECONDS = 5.0
 SEEDS = (
@@ -108,6 +108,6 @@ def fuzz(count: int, seed: int) -> int:
         began = time.monotonic()
         outcomes[outcome(data, Random(number))] += 1
         slowest = max(slowest, time.monotonic() - began)
-    memory = getrusage(RUSAGE_SELF).ru_maxrss >> 10
-    print(f"{count} playlists, the slowest in {slowest:.2f} s, {memory} MiB: {dict(outcomes.most_common())}")
+    memory = peak_mebibytes()
+    print(f"{count} playlists, the slowest in {slowest:.2f} s, {memory:.0f} MiB: {dict(outcomes.most_common())}")
     return int(slowest > SLOW_SECONDS)

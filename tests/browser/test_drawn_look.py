@@ -103,8 +103,9 @@ def test_player_shows_what_the_clip_has(
         if output["fit"] == "crop":
             page.get_by_role("button", name="Result", exact=True).click()
         page.evaluate("document.activeElement.blur()")
-        for _ in range(round(_AT * _FPS)):
+        for frame in range(1, round(_AT * _FPS) + 1):
             page.keyboard.press("ArrowRight")
+            until(page, f"Math.floor(document.querySelector('video').currentTime * {_FPS} + 0.01) === {frame}")
         until(page, "document.querySelectorAll('.drawn img').length === 2 && !document.querySelector('video').seeking")
         until(page, "[...document.querySelectorAll('.drawn img')].every((image) => image.complete)")
         page.evaluate("document.querySelector('.role').remove()")

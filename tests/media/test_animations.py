@@ -251,19 +251,19 @@ def test_memory_does_not_grow_with_the_length(container: str, tmp_path: Path) ->
 
 def _peak_megabytes(folder: Path, container: str, seconds: int) -> float:
     script = f"""
-import resource
 from fractions import Fraction
 from pathlib import Path
 from clipengine.clips.options.profiles import Profile
 from tests.films.cutting import cut_file
+from tests.support.memory import peak_mebibytes
 profile = Profile.model_validate({{"container": "{container}", "preset": "ultrafast"}})
 cut_file(Path("noise.mkv"), Fraction(0), Fraction({seconds}), Path("clip.{container}"), profile)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak_mebibytes())
 """
     environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", script], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return int(done.stdout) / 1024
+    return float(done.stdout)
 
 
 @pytest.mark.parametrize("container", CONTAINERS)

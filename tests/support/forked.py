@@ -16,7 +16,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -41,7 +43,9 @@ class ForkedProcess:
             os.close(report)
         self.stdout = os.fdopen(output, encoding="utf-8")
         self.returncode: int | None = None
-        self._status = os.fdopen(status, "rb", buffering=0)
+        self._status = os.fdopen(status, "rb", buffering=0, closefd=False)
+        weakref.finalize(self, os.close, status)
+        self._read = threading.Lock()  # of the status: threads of a test may wait together
         self.pid = int(self._status.readline())
 
     def poll(self) -> int | None:
@@ -55,8 +59,9 @@ class ForkedProcess:
         if self.returncode is None:
             if not select.select([self._status], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired("clipengine", timeout or 0)
-            self.returncode = int(self._status.readline())
-            self._status.close()
+            with self._read:
+                if self.returncode is None:
+                    self.returncode = int(self._status.readline())
         return self.returncode
 
     def send_signal(self, sig: int) -> None:

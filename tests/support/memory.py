@@ -13,16 +13,16 @@ def memory_growth_below(mebibytes: int, process: int | str = "self") -> Iterator
     """Fail if the block increases the peak of the process's resident memory by more."""
     folder = Path(f"/proc/{process}")
     (folder / "clear_refs").write_text("5")  # sets the peak to the current size
-    before = _peak(folder)
+    before = peak_mebibytes(process)
     yield
-    assert _peak(folder) - before < mebibytes * 1024
+    assert peak_mebibytes(process) - before < mebibytes
 
 
-def _peak(folder: Path) -> int:
-    """Return the peak of the resident memory in kibibytes."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", (folder / "status").read_text())
+def peak_mebibytes(process: int | str = "self") -> float:
+    """Return the peak of the resident memory of a process since its program began, unlike `ru_maxrss`."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
     assert found is not None
-    return int(found[1])
+    return int(found[1]) / 1024
 
 
 def resident_mebibytes(process: int) -> float:
