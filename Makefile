@@ -7,11 +7,12 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CHECKED := clipengine tests scripts
 # More processes than cores, because many tests wait; each takes neighbouring tests, which share servers and films.
 # The tests start hundreds of commands, which would compile the package each time without its bytecode.
-TESTS = env PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $$(($$(nproc 2>/dev/null || echo 2) + 2)) --dist worksteal
+# pytest takes the value of a plugin's option for a path to test until the plugin is loaded, and looks for settings there.
+TESTS = env PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -c setup.cfg -n $$(($$(nproc 2>/dev/null || echo 2) + 2)) --dist worksteal
 # CPU seconds that a build has for exhaustive and outage tests, as tests/proof counts them.
 BUDGET := 1500
 PROOF = -p tests.support.groups -p tests.support.failed_once
-RECORDED = $(PROOF) --record-groups --failed-once tests/proof/failed_once.txt
+RECORDED = $(PROOF) --record-groups --failed-once=tests/proof/failed_once.txt
 BUDGETED = $(PROOF) --groups-budget $(BUDGET)
 # All films and real recordings.
 VERSIONS = -m exhaustive $(patsubst %,tests/media/test_%.py,\
