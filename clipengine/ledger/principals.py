@@ -76,14 +76,14 @@ class Principals:
         return user
 
     def ended(self, principals: Collection[Principal]) -> set[Principal]:
-        """Return the principals whose key was revoked, whose session has ended, or whose user may not read."""
+        """Return the principals whose key was revoked, whose session has ended, or whose user has another role now."""
         revoked = {key.key_id for key in self._keys.list() if key.revoked_at is not None}
-        users = self._users.may_read({each.user.user_id for each in principals if each.user is not None})
+        roles = self._users.roles({each.user.user_id for each in principals if each.user is not None})
         sessions = self._user_sessions.living({each.session_id for each in principals if each.session_id is not None})
         return {
             each
             for each in principals
             if each.key_id in revoked
             or (each.session_id is not None and each.session_id not in sessions)
-            or (each.user is not None and each.user.user_id not in users)
+            or (each.user is not None and each.user.role != roles.get(each.user.user_id))
         }

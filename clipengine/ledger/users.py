@@ -150,11 +150,11 @@ class Users:
         except StorageError as error:
             log.warning("the visit of user %s was not recorded: %s", user.user_id, error.message)
 
-    def may_read(self, ids: Collection[str]) -> set[str]:
-        """Return which of these users exist, have a role and are not disabled."""
-        may = (UserRow.disabled_at.is_null(), UserRow.role != "none")
-        query = UserRow.select(UserRow.user_id).where(UserRow.user_id.in_([*ids]), *may)
-        return {row["user_id"] for row in self._database.rows(query)} if ids else set()
+    def roles(self, ids: Collection[str]) -> dict[str, UserRole]:
+        """Return the roles of those of these users that exist and are not disabled."""
+        query = UserRow.select(UserRow.user_id, UserRow.role)
+        query = query.where(UserRow.user_id.in_([*ids]), UserRow.disabled_at.is_null())
+        return {row["user_id"]: row["role"] for row in self._database.rows(query)} if ids else {}
 
     def _end_sessions(self, user_id: str) -> None:
         if self._database.change(UserSessionRow.delete().where(UserSessionRow.user_id == user_id)):

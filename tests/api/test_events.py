@@ -257,6 +257,21 @@ def test_revoked_key_ends_its_stream(
         assert other.thread.is_alive()
 
 
+@pytest.mark.parametrize("role", ["viewer", "operator", "none"])
+def test_changed_role_ends_the_streams_of_a_user(
+    server: ApiServer, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch, role: Any
+) -> None:
+    """A stream keeps the rights with which it began: that of a former operator would go on with their events."""
+    monkeypatch.setattr(events, "RIGHTS_SECONDS", 0.2)
+    former: Any = "viewer" if role == "operator" else "operator"
+    ids = {name: engine.ledger.users.sign_in(name, source="proxy", name=name, role=former).user_id for name in "ab"}
+    keys = {name: engine.ledger.keys.create("streams", user_id=ids[name])[1] for name in ids}
+    with following(server, key=keys["a"]) as reader, following(server, key=keys["b"]) as other:
+        engine.ledger.users.set_role(ids["a"], role)
+        assert reader.ended()
+        assert other.thread.is_alive()
+
+
 def test_server_stop_ends_the_streams(server: ApiServer) -> None:
     with following(server) as one, following(server) as another:
         began = time.monotonic()

@@ -134,7 +134,7 @@ def test_own_objects_and_sessions_are_listed_by_indexes(ledger: Ledger, plans: P
     assert ledger.audit_chain.remove(keep_ms=-60_000) == 1
     list(ledger.audit_chain.verify())
     ledger.user_sessions.living(["ses_1"])
-    ledger.users.may_read(["user_1"])
+    ledger.users.roles(["user_1"])
     _check(plans())
 
 
