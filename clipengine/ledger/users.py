@@ -151,7 +151,7 @@ class Users:
             log.warning("the visit of user %s was not recorded: %s", user.user_id, error.message)
 
     def roles(self, ids: Collection[str]) -> dict[str, UserRole]:
-        """Return the roles of those of these users that exist and are not disabled."""
+        """Return the roles of these users, without users that are missing or disabled."""
         query = UserRow.select(UserRow.user_id, UserRow.role)
         query = query.where(UserRow.user_id.in_([*ids]), UserRow.disabled_at.is_null())
         return {row["user_id"]: row["role"] for row in self._database.rows(query)} if ids else {}
