@@ -261,7 +261,7 @@ def test_revoked_key_ends_its_stream(
 def test_changed_role_ends_the_streams_of_a_user(
     server: ApiServer, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch, role: Any
 ) -> None:
-    """A stream keeps the rights with which it began: that of a former operator would go on with their events."""
+    """A stream keeps the rights with which it began: a former operator would still receive the events of operators."""
     monkeypatch.setattr(events, "RIGHTS_SECONDS", 0.2)
     former: Any = "viewer" if role == "operator" else "operator"
     ids = {name: engine.ledger.users.sign_in(name, source="proxy", name=name, role=former).user_id for name in "ab"}

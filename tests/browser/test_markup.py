@@ -25,6 +25,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield server
 
 
+@pytest.fixture(autouse=True)
+def _without_segments() -> None:
+    """Keep the segments of the recording, which contain markup."""
+
+
 @pytest.fixture(scope="module")
 def recording(server: RunningServer, film: Film) -> Recording:
     """Return a recording with markup in each text that belongs to it."""
@@ -35,9 +40,8 @@ def recording(server: RunningServer, film: Film) -> Recording:
     )
     cues = [{"start_seconds": 0.2, "end_seconds": 1.6, "text": f"said {_MARKUP}", "speaker": _MARKUP}]
     client.transcripts.put(found.recording_id, "en", cues)
-    client.recordings.put_segments(
-        found.recording_id, [{"start_seconds": 0.2, "end_seconds": 0.6, "label": _MARKUP}], title=_MARKUP
-    )
+    segments = [{"start_seconds": start, "end_seconds": start + 0.4, "label": _MARKUP} for start in (0.2, 0.8)]
+    client.recordings.put_segments(found.recording_id, segments, title=_MARKUP)
     return found
 
 
@@ -90,6 +94,10 @@ def test_recording_shows_markup_as_text(browser: Any, server: RunningServer, rec
     with studio(browser, server, recording) as page:
         page.get_by_text("said </title>").first.wait_for()
         _check(page, "recording")
+        page.get_by_role("tab", name="Segments").click()
+        for name in ("Name of segment 1", "Title"):
+            assert page.get_by_role("textbox", name=name, exact=True).input_value() == _MARKUP
+        _check(page, "segments")
         page.get_by_role("tab", name="Clips").click()
         page.locator(".clip-row").get_by_text(_MARKUP).first.wait_for()
         _check(page, "clips of the recording")

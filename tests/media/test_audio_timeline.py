@@ -60,13 +60,13 @@ def test_blocks_that_alternate_by_more_than_10_ms_are_not_a_gap() -> None:
     assert np.all(np.diff(laid[laid > 0]) == 1)
 
 
-@pytest.mark.parametrize("frames_per_ms", [5, -5], ids=["slow clock", "fast clock"])
-def test_clock_that_drifts_is_followed(frames_per_ms: int) -> None:
+@pytest.mark.parametrize("direction", [1, -1], ids=["slow clock", "fast clock"])
+def test_clock_that_drifts_is_followed(direction: int) -> None:
     """A clock that is 1 % off moves the timestamps by 100 ms in 10 s; the sound stays within 5 ms."""
-    times = [20 * n + (n // abs(frames_per_ms)) * (1 if frames_per_ms > 0 else -1) for n in range(520)]
+    times = [20 * n + direction * (n // 5) for n in range(520)]
     laid, _ = _laid(times, Fraction(times[500], 1000))
     shown = {int(sample): place for place, sample in enumerate(laid) if sample}
-    off = [shown.get(n * _FRAME + _FRAME // 2, 0) / _MS - (times[n] + 10) for n in range(20, 499)]
+    off = [shown[n * _FRAME + _FRAME // 2] / _MS - (times[n] + 10) for n in range(20, 499)]
     assert max(map(abs, off)) < 5
 
 
