@@ -198,9 +198,7 @@ def test_fragments_of_a_producer_that_is_killed_are_a_recording(
 
 def test_files_of_motion_that_overlap_are_shown_once(server: RunningServer, tmp_path: Path) -> None:
     """With `movie_passthrough`, each file begins at the keyframe before the moment in its name."""
-    folder = server.data / "store" / "motion"
-    folder.mkdir()
-    record_with_motion(folder, 4)
+    record_with_motion(server.data / "store" / "motion", 4)
     with server.client() as api:
         added = api.recordings.add_folder("motion/", "%Y%m%d%H%M%S.mp4")
         found = api.recordings.wait(added.recording_id, timeout=300)
