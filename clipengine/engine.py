@@ -13,13 +13,14 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, get_args
 
-from clipengine.disk_reserve import DiskReserve
-from clipengine.disk_space import DiskSpace
+from clipengine.basis.disk_reserve import DiskReserve
+from clipengine.basis.disk_space import DiskSpace
+from clipengine.basis.ids import new_id
+from clipengine.basis.timecode import now_ms
 from clipengine.errors import Conflict, RequestError, SettingsError, StorageError
-from clipengine.ids import new_id
 from clipengine.ledger.database.database import Queue
-from clipengine.ledger.endpoints import ConfiguredEndpoint
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.webhooks.endpoints import ConfiguredEndpoint
 from clipengine.parts import (
     build_courier,
     build_fetcher,
@@ -34,11 +35,10 @@ from clipengine.parts import (
     build_watch,
 )
 from clipengine.rules.rule import ConfiguredRule
-from clipengine.settings import Settings
-from clipengine.settings_sources import injected_faults
+from clipengine.settings.settings import Settings
+from clipengine.settings.sources import injected_faults
 from clipengine.stores.base import Store
 from clipengine.stores.build import store_of
-from clipengine.timecode import now_ms
 from clipengine.webhooks.configured_endpoints import configured_endpoints
 from clipengine.work.children.watermarks import read_watermarks
 from clipengine.work.cutting.rule_clips import ClipBodies, RuleClips

@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from clipengine import __version__
-from clipengine.tracing import Fields, Kind
+from clipengine.basis.tracing import Fields, Kind
 
 _SHUT_DOWN_SECONDS = 1.5  # within the time that a stop may take
 _PROPAGATOR = TraceContextTextMapPropagator()

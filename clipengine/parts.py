@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clipengine.disk_space import DiskSpace
-from clipengine.documents import ReadDocument
+from clipengine.basis.disk_space import DiskSpace
+from clipengine.basis.documents import ReadDocument
 from clipengine.errors import StartupError
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.recordings import Recordings
+from clipengine.ledger.recordings.recordings import Recordings
 from clipengine.outbound.download import Downloader
 from clipengine.outbound.services import Service
-from clipengine.settings import Encoding, Settings
+from clipengine.settings.settings import Encoding, Settings
 from clipengine.stores.base import Store
 from clipengine.webhooks.send import Sender
 from clipengine.work.children.header_cache import HeaderCache

@@ -28,9 +28,9 @@ from types import FrameType
 
 import httpx
 
+from clipengine.basis.timecode import format_time, parse_time
 from clipengine.client import Client, ClientError, Clip, Recording
 from clipengine.client.webhooks import verify
-from clipengine.timecode import format_time, parse_time
 from scripts.progress import reported
 from scripts.sample import make_sample
 

@@ -12,7 +12,7 @@ import httpx
 from clipengine.api.app import create_app
 from clipengine.api.http.requests.rules import RuleClipBodies
 from clipengine.engine import Engine
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 
 
 def document() -> bytes:

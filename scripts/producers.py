@@ -14,7 +14,7 @@ import pytest
 from clipengine.cli.local.making import LocalClip, cut_once
 from clipengine.clips.options.profiles import Render
 from clipengine.errors import ClipEngineError
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from tests.films.reader import read_clip
 from tests.support.obs import OBS
 from tests.support.producers import PRODUCERS, Producer, expected_of, faults_of, source, version_of

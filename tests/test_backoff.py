@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clipengine.backoff import Backoff
+from clipengine.basis.backoff import Backoff
 
 BACKOFF = Backoff(2, 300)
 

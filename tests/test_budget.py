@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipengine.budget import Allowance, LineReader, TextLimits, decimal_number, whole_number
+from clipengine.basis.budget import Allowance, LineReader, TextLimits, decimal_number, whole_number
 from clipengine.errors import InvalidRequest, PlaylistInvalid, TooManyPieces
 
 LIMITS = TextLimits("the list", InvalidRequest, max_bytes=1 << 20, max_lines=1000, max_line_characters=100)

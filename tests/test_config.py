@@ -20,7 +20,7 @@ import httpx
 import pytest
 import yaml
 
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from tests.support.api import ApiServer, api_server, recorded_engine
 from tests.support.memory import memory_growth_below
 from tests.support.ports import free_port

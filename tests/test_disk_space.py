@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.disk_reserve import DiskReserve
-from clipengine.disk_space import UNLIMITED, WRITE_BYTES, DiskSpace, Writing
+from clipengine.basis.disk_reserve import DiskReserve
+from clipengine.basis.disk_space import UNLIMITED, WRITE_BYTES, DiskSpace, Writing
 from clipengine.errors import DiskFull, DiskLow, StorageUnavailable
 from tests.support.full_disk import MEGABYTE, disk, fill, free, grow
 

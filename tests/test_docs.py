@@ -18,17 +18,17 @@ from pydantic import BaseModel
 
 from clipengine import __version__
 from clipengine.api.routes.sample_event import sample_clip
+from clipengine.basis.events import EventType
 from clipengine.cli.examples import EXAMPLES
 from clipengine.cli.main import cli
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import Watermark
 from clipengine.clips.warnings import WARNING_CODES
 from clipengine.errors import ClipEngineError, StartupError, by_code
-from clipengine.events import EventType
 from clipengine.media.input.containers.container import AUDIO_CODECS, FORMATS, VIDEO_CODECS
 from clipengine.objects.clip import ClipObject
 from clipengine.rules.rule import ConfiguredRule
-from clipengine.settings import Folder, Settings, Webhooks
+from clipengine.settings.settings import Folder, Settings, Webhooks
 from clipengine.webhooks.sign import sign
 
 ROOT = Path(__file__).parent.parent

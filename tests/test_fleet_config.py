@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from clipengine.cli.operator.serve import serve
 from clipengine.cli.operator.worker import worker
-from clipengine.settings_sources import load
+from clipengine.settings.sources import load
 from tests.support.server import RunningServer, running_server
 from tests.test_config import CONFIG, ROOT, judge, tool
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from clipengine.moments import (
+from clipengine.basis.moments import (
     END,
     Notices,
     nearest,

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from clipengine import parts
+from clipengine.basis.disk_space import DiskSpace
+from clipengine.basis.documents import read_here
 from clipengine.clips.plan.read_jobs import FRAME, PROXY
-from clipengine.disk_space import DiskSpace
-from clipengine.documents import read_here
 from clipengine.errors import StartupError
 from clipengine.ledger.ledger import Ledger
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.build import store_of
 from clipengine.work.children.pool import ChildPool

@@ -18,9 +18,9 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import Watermark
 from clipengine.errors import SettingsError
 from clipengine.rules.rule import ConfiguredRule
-from clipengine.settings import Folder, Settings, Transcription, Webhooks
-from clipengine.settings_auth import GroupRoles, OidcSignIn, ProxySignIn
-from clipengine.settings_sources import load
+from clipengine.settings.auth import GroupRoles, OidcSignIn, ProxySignIn
+from clipengine.settings.settings import Folder, Settings, Transcription, Webhooks
+from clipengine.settings.sources import load
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ROOT / "clipengine.toml"

@@ -17,8 +17,8 @@ from pydantic import BaseModel
 
 from clipengine.clips.options.profiles import Profile
 from clipengine.errors import SettingsError
-from clipengine.settings import Settings, Webhooks
-from clipengine.settings_sources import load
+from clipengine.settings.settings import Settings, Webhooks
+from clipengine.settings.sources import load
 from clipengine.webhooks.configured_endpoints import configured_endpoints
 
 TABLES: dict[str, type[BaseModel]] = {

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from clipengine.timecode import parse_time
+from clipengine.basis.timecode import parse_time
 
 
 @pytest.mark.parametrize(

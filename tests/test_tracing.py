@@ -11,12 +11,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from clipengine import tracing
+from clipengine.basis import tracing
+from clipengine.basis.tracing import parse_traceparent
 from clipengine.errors import StartupError
 from clipengine.otel import OpenTelemetry
 from clipengine.server import traces
-from clipengine.settings import Settings
-from clipengine.tracing import parse_traceparent
+from clipengine.settings.settings import Settings
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 

@@ -64,7 +64,7 @@ from clipengine.api.routes import (
     webhooks,
 )
 from clipengine.errors import ClipEngineError, StorageUnavailable
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 
 
 def create_app(engine: Engine, endpoints: Sequence[Endpoint] = ()) -> Starlette:

@@ -10,10 +10,10 @@ from typing import Any
 import langcodes  # noqa: F401 - languages of answers are looked up late, which the sandbox would prevent
 
 from clipengine.api.http.json_cues import JSON_CUES
+from clipengine.basis.documents import Document
 from clipengine.clips.ranges.range_documents import RANGE_FILE, RANGE_LIST
 from clipengine.clips.texts.text_documents import SEGMENTED_TEXT, SPOKEN, TRANSCRIPT
 from clipengine.clips.transcript_searches import SENTENCES, SUGGESTIONS
-from clipengine.documents import Document
 from clipengine.errors import RequestError
 from clipengine.media.worker.ipc import Channel
 from clipengine.media.worker.process import JobSource, Result, main

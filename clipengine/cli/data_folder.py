@@ -11,9 +11,9 @@ from clipengine.errors import StartupError
 from clipengine.ledger.database.act import Act, Actor, acting
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.location import inspect, is_current, location_of
-from clipengine.ledger.store_identity import StoreIdentityRecord
+from clipengine.ledger.stored_objects.store_identity import StoreIdentityRecord
 from clipengine.objects.audit import AuditAction
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.work.upkeep.lock import FolderLock
 
 

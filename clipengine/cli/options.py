@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 import click
 from pydantic import ValidationError
 
+from clipengine.basis.moments import OutsideBounds, parse_moment
+from clipengine.basis.timecode import parse_time
 from clipengine.cli import output
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.snap import MAX_WITHIN_SECONDS, Snap, SnapTarget
 from clipengine.clips.options.without import MAX_REMOVED, KeptRange, Removable, Without
 from clipengine.clips.request import GapMode
-from clipengine.moments import OutsideBounds, parse_moment
-from clipengine.settings import Settings, port_number
-from clipengine.settings_sources import load
-from clipengine.timecode import parse_time
+from clipengine.settings.settings import Settings, port_number
+from clipengine.settings.sources import load
 
 if TYPE_CHECKING:
     from clipengine.client import Client

@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from clipengine.terminal import one_line
-from clipengine.timecode import format_time
+from clipengine.basis.terminal import one_line
+from clipengine.basis.timecode import format_time
 
 Row = Mapping[str, Any]
 Column = str | Callable[[Row], Any]

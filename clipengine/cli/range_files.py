@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, TypeVar, get_args
 
 import click
 
+from clipengine.basis.timecode import frame_rate
 from clipengine.cli import output
 from clipengine.cli.options import PartValue
 from clipengine.clips.options.profiles import Container
-from clipengine.timecode import frame_rate
 
 F = TypeVar("F", bound=Callable[..., Any])
 

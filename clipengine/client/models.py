@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, Self, TypeVar
 
+from clipengine.basis.moments import microseconds_of
 from clipengine.client.errors import JobFailed
-from clipengine.moments import microseconds_of
 from clipengine.objects.audit import AuditEntryObject as AuditEntry
 from clipengine.objects.base import ApiObject, Object
 from clipengine.objects.batch import BatchObject as Batch

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from clipengine.basis.row_format import FIRST_FORMAT
 from clipengine.clips.edit import Part
 from clipengine.clips.options.profiles import Rendered
 from clipengine.clips.options.snap import SnappedCut
 from clipengine.clips.spec import ClipSpec
-from clipengine.row_format import FIRST_FORMAT
 
 ClipState = Literal["queued", "cutting", "uploading", "complete", "failed"]
 Step = Literal["waiting", "queued", "reading", "encoding", "verifying", "uploading"]

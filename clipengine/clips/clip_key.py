@@ -6,8 +6,8 @@ import re
 import string
 from pathlib import PurePosixPath
 
+from clipengine.basis.moments import utc
 from clipengine.clips.request import ClipRequest
-from clipengine.moments import utc
 from clipengine.recordings.names import slug
 from clipengine.recordings.recording import Recording
 

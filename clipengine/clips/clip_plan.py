@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from clipengine.basis.timecode import exact
 from clipengine.clips.edit import PlannedPart, lost_texts
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.snap import SnappedCut
@@ -31,7 +32,6 @@ from clipengine.clips.warnings import (
 )
 from clipengine.errors import VerificationFailed
 from clipengine.recordings.facts import Count, ExactSeconds, Name, Pixels, Warning
-from clipengine.timecode import exact
 
 _Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 _Exact = Annotated[ExactSeconds, Field(ge=0, le=10**9)]

@@ -20,12 +20,12 @@ from Crypto.PublicKey import ECC
 from Crypto.Signature import eddsa
 
 import clipengine
+from clipengine.basis.moments import rfc3339
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip, ClipResult, ResultPart
 from clipengine.errors import InvalidRequest, VerificationFailed
-from clipengine.moments import rfc3339
 from clipengine.recordings.pieces import ObjectRange
 from clipengine.recordings.recording import Recording
-from clipengine.timecode import now_ms
 
 MAX_MANIFEST_BYTES = 8 << 20
 MAX_PIECES = 5000  # of a recording; more than a clip of one range can use

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.cut_range import END_TOLERANCE_SECONDS
 from clipengine.clips.spec import ClipSpec
 from clipengine.errors import InvalidRequest, InvalidTimeRange, located
-from clipengine.timecode import now_ms
 
 _MIN_SECONDS = 0.000_999_999  # the resolution of containers, a millisecond, after rounding errors of floats
 LENGTH_HINT = "Change the length of the range; some profiles have a lower limit than others (GIF and WebP: 30 s)."

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from clipengine.basis.timecode import exact
 from clipengine.clips.edit import (
     MAX_PARTS,
     MAX_RECORDINGS,
@@ -43,7 +44,6 @@ from clipengine.errors import (
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.recording import Recording
 from clipengine.recordings.seek_index import SeekIndex
-from clipengine.timecode import exact
 
 _GAP_HINT = "Choose a range without a gap of the recording, or leave the gaps out: `skip`."
 

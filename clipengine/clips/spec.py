@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, NamedTuple
 
+from clipengine.basis.row_format import FIRST_FORMAT
 from clipengine.clips.edit import Part
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output, RecordingTime
@@ -13,7 +14,6 @@ from clipengine.clips.options.profiles import Render
 from clipengine.clips.options.snap import Snap
 from clipengine.clips.options.without import NOTHING, Without
 from clipengine.clips.texts.subtitles import SubtitleMode
-from clipengine.row_format import FIRST_FORMAT
 
 OnTimeout = Literal["fail", "clamp"]  # outcome of a clip whose range is not recorded in time
 

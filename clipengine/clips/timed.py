@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
 
+from clipengine.basis.moments import rfc3339
 from clipengine.clips.cut_range import END_TOLERANCE_SECONDS
 from clipengine.clips.edit import Part
 from clipengine.clips.request import ClipRequest, TimeRange
 from clipengine.errors import ClockUnknown, InvalidTimeRange, located, located_below
-from clipengine.moments import rfc3339
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.recording import Recording
 from clipengine.recordings.timeline.clock import Clock

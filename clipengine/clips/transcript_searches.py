@@ -10,6 +10,7 @@ from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 from pydantic import Field, TypeAdapter
 
+from clipengine.basis.documents import STRICT, Document, packed_rows, unpacked_rows
 from clipengine.clips.suggested import (
     MAX_SUGGESTIONS,
     MAX_TEXT_CHARACTERS,
@@ -21,7 +22,6 @@ from clipengine.clips.suggested import (
     suggest,
 )
 from clipengine.clips.texts.cues import MAX_CUES, Cue
-from clipengine.documents import STRICT, Document, packed_rows, unpacked_rows
 
 _SMALL_BYTES = 10_000  # 150 short sentences
 

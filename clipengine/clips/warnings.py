@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Literal, get_args
 
+from clipengine.basis.moments import rfc3339
 from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.framing import clip_size
 from clipengine.clips.options.output import MEDIA
@@ -17,7 +18,6 @@ from clipengine.clips.options.profiles import Profile
 from clipengine.clips.plan.frames import MAX_CHANNELS, kept_tracks
 from clipengine.clips.plan.segments import RefusedStretch
 from clipengine.clips.texts.subtitles import TEXT_CODECS
-from clipengine.moments import rfc3339
 from clipengine.recordings.facts import PIECES, AudioFacts, SourceFacts, StreamFacts, VideoFacts
 
 WarningCode = Literal[

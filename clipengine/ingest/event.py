@@ -12,8 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from clipengine.basis.moments import OutsideBounds, check_moment, note_left_out, parse_moment, rfc3339
 from clipengine.errors import InvalidRequest
-from clipengine.moments import OutsideBounds, check_moment, note_left_out, parse_moment, rfc3339
 from clipengine.recordings.markers import Marker
 
 # Why an announced object is not registered. `other_bucket` includes objects outside of the store's prefix.

@@ -11,12 +11,12 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from clipengine.basis.moments import rfc3339
 from clipengine.clips.metadata import MAX_METADATA
 from clipengine.errors import InvalidRequest, InvalidSignature
 from clipengine.ingest.event import Arrival, Body, Download, Moment, Reading, Request, validated
 from clipengine.ingest.markers import MarkerBody
 from clipengine.ingest.signatures import is_sent
-from clipengine.moments import rfc3339
 from clipengine.outbound.download import MAX_URL_CHARACTERS
 from clipengine.recordings.markers import MAX_ADDED
 

@@ -15,10 +15,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from clipengine.basis.json_budget import JsonLimits
 from clipengine.errors import InvalidSignature
 from clipengine.ingest.event import Arrival, CamelBody, Ignored, Place, Reading, Request, stated_start, validated
 from clipengine.ingest.signatures import WINDOW_SECONDS, header, same
-from clipengine.json_budget import JsonLimits
 
 _WITH_FILES = ("EGRESS_COMPLETE", "EGRESS_LIMIT_REACHED")
 

@@ -11,10 +11,10 @@ from typing import Annotated, Any, NamedTuple, NoReturn
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from clipengine.basis.json_budget import JsonLimits
 from clipengine.clips.texts.cues import clean_line
 from clipengine.errors import InvalidRequest
 from clipengine.ingest.event import OUTSIDE, Body, Moment, without_nul
-from clipengine.json_budget import JsonLimits
 from clipengine.recordings.markers import MAX_LABEL_CHARACTERS, MAX_MARKERS, MAX_SECONDS, Marker
 
 MAX_FILE_BYTES = 256 * 1024

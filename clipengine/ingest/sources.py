@@ -10,8 +10,8 @@ from clipengine.ingest.generic import GenericEvents
 from clipengine.ingest.livekit import LiveKitEvents
 from clipengine.ingest.s3 import S3Events
 from clipengine.ingest.zoom import ZoomEvents
-from clipengine.settings import Settings
-from clipengine.settings_ingest import Ingest
+from clipengine.settings.ingest import Ingest
+from clipengine.settings.settings import Settings
 from clipengine.stores.keys import clean_prefix
 
 NAMES = tuple(Ingest.model_fields)

@@ -10,13 +10,19 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.transcription import Transcriber
-from clipengine.ledger.audit import Audit
-from clipengine.ledger.audit_chain import AuditChain
-from clipengine.ledger.audit_head import HeadFile
-from clipengine.ledger.batches import Batches
-from clipengine.ledger.clip_bytes_limit import ClipLimit
-from clipengine.ledger.clips import Clips
+from clipengine.ledger.audit.audit import Audit
+from clipengine.ledger.audit.chain import AuditChain
+from clipengine.ledger.audit.head import HeadFile
+from clipengine.ledger.automation.batches import Batches
+from clipengine.ledger.automation.requested_batches import RequestedBatches
+from clipengine.ledger.automation.rule_batches import RuleBatches
+from clipengine.ledger.automation.rule_matching import RuleMatching
+from clipengine.ledger.automation.rules import Rules
+from clipengine.ledger.clips.clips import Clips
+from clipengine.ledger.clips.shares import Shares
+from clipengine.ledger.clips.uploads import Uploads
 from clipengine.ledger.database.backend import Location, Wakers
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.meta import read_meta, store_meta
@@ -30,49 +36,43 @@ from clipengine.ledger.database.schema import (
     RemovalRow,
     TranscriptionRow,
 )
-from clipengine.ledger.deliveries import Deliveries
-from clipengine.ledger.endpoints import Endpoints
-from clipengine.ledger.engines import Engines
-from clipengine.ledger.events import Events
-from clipengine.ledger.expiry import Expiry
-from clipengine.ledger.fences import is_far
-from clipengine.ledger.fetches import Fetches
-from clipengine.ledger.idempotency import Idempotency
-from clipengine.ledger.keys import Keys
-from clipengine.ledger.live import Live
-from clipengine.ledger.markers import Markers
-from clipengine.ledger.needed_objects import NeededObjects
+from clipengine.ledger.database.vault import KEY_CHECK, Vault
+from clipengine.ledger.engines.engines import Engines
+from clipengine.ledger.engines.fences import is_far
+from clipengine.ledger.engines.queue_order import QueueOrder
+from clipengine.ledger.engines.stats import Stats
 from clipengine.ledger.opening.commit_watermark import CommitWatermark
 from clipengine.ledger.opening.location import location_of, open_database
-from clipengine.ledger.pieces import Pieces
-from clipengine.ledger.principals import Principals
-from clipengine.ledger.queue_order import QueueOrder
-from clipengine.ledger.recordings import Recordings
-from clipengine.ledger.removals import Removals
-from clipengine.ledger.requested_batches import RequestedBatches
-from clipengine.ledger.resumable_uploads import ResumableUploads
-from clipengine.ledger.retention import Retention
-from clipengine.ledger.rule_batches import RuleBatches
-from clipengine.ledger.rule_matching import RuleMatching
-from clipengine.ledger.rules import Rules
-from clipengine.ledger.segment_lists import SegmentLists
-from clipengine.ledger.sessions import Sessions
-from clipengine.ledger.shares import Shares
-from clipengine.ledger.sign_in_flows import SignInFlows
-from clipengine.ledger.spoken import Spoken
-from clipengine.ledger.stats import Stats
-from clipengine.ledger.storage_use import StorageUse
-from clipengine.ledger.store_identity import StoreIdentityRecord
-from clipengine.ledger.transcriptions import Transcriptions
-from clipengine.ledger.transcripts import Transcripts
-from clipengine.ledger.uploads import Uploads
-from clipengine.ledger.user_sessions import UserSessions
-from clipengine.ledger.users import Users
-from clipengine.ledger.vault import KEY_CHECK, Vault
-from clipengine.ledger.watched import WatchedObjects
+from clipengine.ledger.people.keys import Keys
+from clipengine.ledger.people.principals import Principals
+from clipengine.ledger.people.sessions import Sessions
+from clipengine.ledger.people.sign_in_flows import SignInFlows
+from clipengine.ledger.people.user_sessions import UserSessions
+from clipengine.ledger.people.users import Users
+from clipengine.ledger.recordings.fetches import Fetches
+from clipengine.ledger.recordings.live import Live
+from clipengine.ledger.recordings.markers import Markers
+from clipengine.ledger.recordings.recordings import Recordings
+from clipengine.ledger.recordings.resumable_uploads import ResumableUploads
+from clipengine.ledger.recordings.watched import WatchedObjects
+from clipengine.ledger.retention.clip_bytes_limit import ClipLimit
+from clipengine.ledger.retention.expiry import Expiry
+from clipengine.ledger.retention.retention import Retention
+from clipengine.ledger.rows.idempotency import Idempotency
+from clipengine.ledger.stored_objects.needed_objects import NeededObjects
+from clipengine.ledger.stored_objects.pieces import Pieces
+from clipengine.ledger.stored_objects.removals import Removals
+from clipengine.ledger.stored_objects.storage_use import StorageUse
+from clipengine.ledger.stored_objects.store_identity import StoreIdentityRecord
+from clipengine.ledger.texts.segment_lists import SegmentLists
+from clipengine.ledger.texts.spoken import Spoken
+from clipengine.ledger.texts.transcriptions import Transcriptions
+from clipengine.ledger.texts.transcripts import Transcripts
+from clipengine.ledger.webhooks.deliveries import Deliveries
+from clipengine.ledger.webhooks.endpoints import Endpoints
+from clipengine.ledger.webhooks.events import Events
 from clipengine.recordings.recording import Recording
-from clipengine.settings import RULE_FAILURES, Settings
-from clipengine.timecode import now_ms
+from clipengine.settings.settings import RULE_FAILURES, Settings
 
 _MAX_DELAY_MS = 600_000  # twice the longest delay of a clip that waits for the store
 _MAX_DELIVERY_DELAY_MS = 30 * 3600 * 1000  # longer than the last step of the schedule, and than Retry-After

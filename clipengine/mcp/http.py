@@ -30,9 +30,9 @@ from clipengine.api.http.rights import Rights
 from clipengine.api.http.validation import read_bytes
 from clipengine.client import AsyncClient
 from clipengine.errors import Forbidden, Unauthorized
-from clipengine.ledger.principals import Principal
+from clipengine.ledger.people.principals import Principal
 from clipengine.mcp.server import Caller, tool_server
-from clipengine.settings import Server
+from clipengine.settings.settings import Server
 
 _CALLER = "clipengine.mcp.caller"
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/?#@\s]+)(?::[0-9]*)?\Z")  # with or without a port

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, PlainValidator, with_config
 
-from clipengine.moments import Notices, is_moment, rfc3339
+from clipengine.basis.moments import Notices, is_moment, rfc3339
 
 Object = dict[str, Any]  # JSON
 _JSON = frozenset((str, int, float, bool, dict, type(None)))

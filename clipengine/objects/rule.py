@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from typing_extensions import TypedDict
 
-from clipengine.moments import rfc3339
+from clipengine.basis.moments import rfc3339
 from clipengine.objects.base import ApiObject, MaybeTime, Object, Time, described_as, shown_time
 from clipengine.objects.webhook import Origin
 from clipengine.rules.rule import RuleConditions, RuleRanges

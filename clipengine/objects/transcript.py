@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
+from clipengine.basis.moments import rfc3339
 from clipengine.clips.transcription import Transcriber
-from clipengine.moments import rfc3339
 from clipengine.objects.base import ApiObject, JobObject, MaybeTime, Status, Time, shown_time
 from clipengine.objects.clip import ErrorObject
 from clipengine.recordings.timeline.clock import Clock

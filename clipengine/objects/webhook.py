@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import WithJsonSchema
 from typing_extensions import TypedDict
 
-from clipengine.events import EventType, MessageFormat
+from clipengine.basis.events import EventType, MessageFormat
 from clipengine.objects.base import ApiObject, MaybeTime, Object, Time, shown_time
 
 Origin = Literal["api", "settings"]

@@ -14,8 +14,8 @@ import re
 import secrets
 from dataclasses import dataclass
 
+from clipengine.basis.timecode import now_ms
 from clipengine.oidc.errors import FlowExpired
-from clipengine.timecode import now_ms
 
 CALLBACK = "/session/oidc/callback"  # path of the redirect URI
 FLOW_MS = 600_000

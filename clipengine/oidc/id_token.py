@@ -15,9 +15,9 @@ from joserfc import jwk, jwt
 from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
 
-from clipengine.json_budget import JsonLimits
+from clipengine.basis.json_budget import JsonLimits
+from clipengine.basis.user_names import MAX_GROUP, MAX_GROUPS, MAX_NAME, has_hidden
 from clipengine.oidc.errors import TokenInvalid
-from clipengine.user_names import MAX_GROUP, MAX_GROUPS, MAX_NAME, has_hidden
 
 SKEW_SECONDS = 60
 _MAX_TIME = 1 << 40  # of a claim, in seconds since 1970

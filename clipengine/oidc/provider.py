@@ -16,16 +16,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
+from clipengine.basis.json_budget import JsonLimits
 from clipengine.clips.texts.cues import clean_line
 from clipengine.errors import InvalidWebhookUrl
-from clipengine.json_budget import JsonLimits
 from clipengine.oidc.errors import ProviderRefused, ProviderUnavailable, TokenInvalid
 from clipengine.oidc.flow import CALLBACK, Flow
 from clipengine.oidc.id_token import Claims, Expected, Keys, UnknownKey, check
 from clipengine.outbound.address import Rules, parse
 from clipengine.outbound.network import Deadline, OpenNetworks, SenderClosed, trust_store
 from clipengine.outbound.services import Service, ServiceAnswer, ServiceFailed
-from clipengine.settings_auth import OidcSignIn
+from clipengine.settings.auth import OidcSignIn
 
 SECONDS = 10.0
 _MAX_DOCUMENT_BYTES, _MAX_KEYS_BYTES, _MAX_TOKEN_BYTES = 65_536, 262_144, 262_144

@@ -18,8 +18,8 @@ from typing import Any
 import certifi
 import httpcore
 
+from clipengine.basis.pace import Pace
 from clipengine.outbound.address import Url
-from clipengine.pace import Pace
 
 MAX_HEAD_BYTES = 1 << 20  # of all responses before the body: redirects and 1xx as well
 _MIN_CONNECT_SECONDS = 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clipengine.errors import located
 from clipengine.outbound.address import Rules, Url, check, localhost_lookup, system_lookup
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 
 
 def check_address(url: str | Url, settings: Settings, *, pointer: str, look_up: bool) -> None:

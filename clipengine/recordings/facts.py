@@ -14,8 +14,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from clipengine.moments import FIRST_DAY, parse_utc, utc_of
-from clipengine.timecode import MAX_DIGITS, bounded
+from clipengine.basis.moments import FIRST_DAY, parse_utc, utc_of
+from clipengine.basis.timecode import MAX_DIGITS, bounded
 
 PIECES = "pieces"  # the container of a recording of many files
 MAX_NAME = 80

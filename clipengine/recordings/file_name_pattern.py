@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from clipengine.moments import FIRST_DAY, LAST_DAY, is_day, is_moment, nearest
+from clipengine.basis.moments import FIRST_DAY, LAST_DAY, is_day, is_moment, nearest
 
 MAX_PATTERN_CHARACTERS = 300
 MAX_CAMERA_CHARACTERS = 100

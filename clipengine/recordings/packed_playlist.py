@@ -11,8 +11,8 @@ from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter
 
-from clipengine.budget import Allowance, whole_number
-from clipengine.documents import STRICT, Document
+from clipengine.basis.budget import Allowance, whole_number
+from clipengine.basis.documents import STRICT, Document
 from clipengine.errors import TooManyPieces
 from clipengine.recordings.playlist import (
     MAX_ALL_SEGMENTS,

@@ -9,9 +9,9 @@ from fractions import Fraction
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
+from clipengine.basis.row_format import FIRST_FORMAT
 from clipengine.recordings.piece_columns import Pieces
 from clipengine.recordings.pieces import Dated, ObjectRange, Piece, PieceIndex, Run, Track
-from clipengine.row_format import FIRST_FORMAT
 
 PAGE_PIECES = 256
 

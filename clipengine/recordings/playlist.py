@@ -17,7 +17,8 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from clipengine.budget import Allowance, LineReader, TextLimits, decimal_number, whole_number
+from clipengine.basis.budget import Allowance, LineReader, TextLimits, decimal_number, whole_number
+from clipengine.basis.moments import check_moment, parse_microseconds
 from clipengine.errors import (
     PlaylistInvalid,
     PlaylistOutside,
@@ -25,7 +26,6 @@ from clipengine.errors import (
     RecordingEncrypted,
     TooManyPieces,
 )
-from clipengine.moments import check_moment, parse_microseconds
 from clipengine.recordings.segments import ByteRange, Segment, Segments
 
 MAX_PLAYLIST_BYTES = 8 << 20

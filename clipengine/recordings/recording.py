@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from clipengine.basis.row_format import FIRST_FORMAT
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.timeline.clock import Clock
-from clipengine.row_format import FIRST_FORMAT
 
 GROWING_FILES = 2  # format of rows: 0.2.0 probes a file that is still written as one that has ended
 RecordingState = Literal["processing", "recording", "complete", "failed"]

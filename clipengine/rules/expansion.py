@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from clipengine.moments import rfc3339
+from clipengine.basis.moments import rfc3339
 from clipengine.recordings.recording import Recording
 from clipengine.rules.labels import label_of, values_of
 from clipengine.rules.ranges import MIN_SECONDS, Material, Range, Skipped, ranges_of, zone_of

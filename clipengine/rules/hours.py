@@ -7,7 +7,7 @@ from datetime import tzinfo
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from clipengine.moments import utc
+from clipengine.basis.moments import utc
 from clipengine.recordings.timeline.clock import Clock
 
 _STEP_MS = 15 * 60 * 1000  # every boundary of an hour of any zone is a multiple, also where clocks change

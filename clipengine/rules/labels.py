@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import tzinfo
 from pathlib import PurePosixPath
 
+from clipengine.basis.moments import utc
 from clipengine.clips.labels import MAX_LABEL_CHARACTERS
-from clipengine.moments import utc
 from clipengine.recordings.recording import Recording
 
 MAX_TEMPLATE_CHARACTERS = 300

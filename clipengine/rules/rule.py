@@ -12,13 +12,13 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from clipengine.basis.settings_table import NO_NUL, Options, without_nul
 from clipengine.clips.suggested import MAX_SUGGESTIONS, check_keyword
 from clipengine.clips.texts.language_tags import MAX_LANGUAGE_CHARACTERS, validated_language
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.file_name_pattern import is_time_zone
 from clipengine.recordings.recording import Recording
 from clipengine.rules.labels import MAX_TEMPLATE_CHARACTERS, check_template
-from clipengine.settings_table import NO_NUL, Options, without_nul
 
 MAX_RULES = 100
 MAX_CLIPS = 200  # that a rule makes of one recording

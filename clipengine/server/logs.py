@@ -16,10 +16,10 @@ from urllib.parse import unquote
 
 from pydantic import SecretStr
 
-from clipengine.moments import rfc3339
-from clipengine.settings import Settings
-from clipengine.terminal import one_line
-from clipengine.tracing import bound
+from clipengine.basis.moments import rfc3339
+from clipengine.basis.terminal import one_line
+from clipengine.basis.tracing import bound
+from clipengine.settings.settings import Settings
 
 _HIDDEN = "[hidden]"
 _MAX_CHARACTERS = 20_000  # of one record

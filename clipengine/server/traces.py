@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from clipengine import tracing
+from clipengine.basis import tracing
 from clipengine.server.extras import missing_extra
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 
 
 def set_up(settings: Settings) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from clipengine.disk_space import UNLIMITED, DiskSpace
+from clipengine.basis.disk_space import UNLIMITED, DiskSpace
 from clipengine.errors import InvalidBucketPath, SettingsError
-from clipengine.settings import Settings, Storage
+from clipengine.settings.settings import Settings, Storage
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
 from clipengine.stores.store_identity import SavedIdentity

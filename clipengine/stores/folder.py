@@ -25,7 +25,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from clipengine.disk_space import UNLIMITED, WRITE_BYTES, DiskSpace, Writing
+from clipengine.basis.disk_space import UNLIMITED, WRITE_BYTES, DiskSpace, Writing
+from clipengine.basis.fsync import fsync
+from clipengine.basis.moments import is_moment, note_left_out
 from clipengine.errors import (
     ClipEngineError,
     InvalidBucketPath,
@@ -35,8 +37,6 @@ from clipengine.errors import (
     StorageError,
     StorageUnavailable,
 )
-from clipengine.fsync import fsync
-from clipengine.moments import is_moment, note_left_out
 from clipengine.recordings.partial_object import PartialObject
 from clipengine.stores.base import Disposition, ObjectReader, Skipped, StoredObject, delete_each
 from clipengine.stores.body import Body

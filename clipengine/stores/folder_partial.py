@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from clipengine.disk_space import WRITE_BYTES, Writing
+from clipengine.basis.disk_space import WRITE_BYTES, Writing
+from clipengine.basis.fsync import fsync
 from clipengine.errors import DiskFull, ObjectMissing, StorageUnavailable
-from clipengine.fsync import fsync
 from clipengine.recordings.partial_object import PartialObject
 from clipengine.stores.locked_files import LockedFile
 from clipengine.stores.os_errors import translate_os_errors

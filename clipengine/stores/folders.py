@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from clipengine.basis.moments import note_left_out
+from clipengine.basis.timecode import now_ms
 from clipengine.errors import PatternInvalid, RecordingMissing, TooManyPieces
-from clipengine.moments import note_left_out
 from clipengine.recordings.discovery import is_of_clip
 from clipengine.recordings.file_name_pattern import FolderSource, InvalidPattern, Named, NamePattern
 from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
 from clipengine.recordings.timeline.folder_files import FolderOrder
 from clipengine.stores.base import Store, StoredObject
-from clipengine.timecode import now_ms
 
 MAX_FILES = 50_000  # of a recording: each is opened by the probe
 MAX_LISTED = 500_000  # objects that begin like the files

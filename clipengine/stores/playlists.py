@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from heapq import merge
 from typing import NamedTuple
 
-from clipengine.budget import Allowance
-from clipengine.documents import ReadDocument, read_here
+from clipengine.basis.budget import Allowance
+from clipengine.basis.documents import ReadDocument, read_here
+from clipengine.basis.moments import note_left_out
 from clipengine.errors import (
     EngineError,
     InvalidBucketPath,
@@ -22,7 +23,6 @@ from clipengine.errors import (
     RecordingNotReady,
     TooManyPieces,
 )
-from clipengine.moments import note_left_out
 from clipengine.recordings.assembly import ListedText, ListedTrack, StoredPiece, StoredPieces, assemble, is_stored
 from clipengine.recordings.discovery import audio_playlist_of, is_of_clip, is_recording
 from clipengine.recordings.packed_playlist import PLAYLIST, segments_allowance

@@ -9,9 +9,10 @@ from typing import BinaryIO
 
 from urllib3.response import BaseHTTPResponse
 
-from clipengine.budget import Allowance
+from clipengine.basis.budget import Allowance
+from clipengine.basis.moments import parse_http_date
+from clipengine.basis.timecode import now_ms
 from clipengine.errors import ClipEngineError, ObjectMissing, StorageUnavailable
-from clipengine.moments import parse_http_date
 from clipengine.stores.base import Disposition, ObjectReader, Skipped, StoredObject, delete_each
 from clipengine.stores.keys import INVALID_KEY, RESERVED, check_key, check_list_prefix, is_key
 from clipengine.stores.object_errors import check_etag
@@ -23,7 +24,6 @@ from clipengine.stores.s3_journal import UploadJournal
 from clipengine.stores.s3_partial import PartialUploads
 from clipengine.stores.s3_reader import S3Reader, read_whole
 from clipengine.stores.s3_upload import PART_BYTES, SINGLE_PUT_BYTES, Uploader
-from clipengine.timecode import now_ms
 
 _MAX_LISTED = 100_000_000  # only a store that does not work as it should lists more
 _NOT_IN_XML = re.compile("[\ufffe\uffff]")  # valid in a key, but not in XML

@@ -13,7 +13,8 @@ from urllib.parse import quote, urlsplit
 
 from minio import S3Error
 
-from clipengine.backoff import Backoff
+from clipengine.basis.backoff import Backoff
+from clipengine.basis.moments import microseconds_of, note_left_out
 from clipengine.errors import (
     ClipEngineError,
     ObjectChanged,
@@ -23,7 +24,6 @@ from clipengine.errors import (
     StorageError,
     StorageUnavailable,
 )
-from clipengine.moments import microseconds_of, note_left_out
 from clipengine.stores.base import Disposition, StoredObject
 from clipengine.stores.keys import clean_prefix
 from clipengine.stores.s3_credentials import CredentialChain

@@ -19,7 +19,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
-from clipengine.budget import Allowance
+from clipengine.basis.budget import Allowance
 from clipengine.errors import SettingsError, StorageUnavailable
 
 MAX_RESPONSE_BYTES = 8 << 20  # a page of 1,000 objects has 3.5 MB if each name has 1,024 bytes to escape

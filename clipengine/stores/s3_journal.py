@@ -14,8 +14,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from clipengine.basis.fsync import fsync
 from clipengine.errors import ObjectMissing, StorageUnavailable
-from clipengine.fsync import fsync
 from clipengine.stores.locked_files import LockedFile, create_locked, lock_abandoned
 from clipengine.stores.os_errors import translate_os_errors
 

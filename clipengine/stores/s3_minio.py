@@ -25,7 +25,7 @@ from minio.signer import (
 from minio.xml import Element, SubElement, findall, findtext, getbytes
 from urllib3.response import BaseHTTPResponse
 
-from clipengine.moments import note_left_out, parse_utc
+from clipengine.basis.moments import note_left_out, parse_utc
 
 __all__ = ["DeleteObject", "MinioClient", "Object", "Part", "check_bucket_name", "invalid_response", "parse_completion"]
 

@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from clipengine.basis.fsync import fsync
+from clipengine.basis.ids import new_id
 from clipengine.errors import ObjectMissing, StorageDenied, StorageUnavailable
-from clipengine.fsync import fsync
-from clipengine.ids import new_id
 from clipengine.stores.keys import RESERVED
 from clipengine.stores.os_errors import translate_os_errors
 

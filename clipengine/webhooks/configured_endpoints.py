@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from clipengine.basis.events import MessageFormat
 from clipengine.errors import InvalidRequest, SettingsError
-from clipengine.events import MessageFormat
 from clipengine.outbound.address import parse
-from clipengine.settings import Webhooks
+from clipengine.settings.settings import Webhooks
 from clipengine.webhooks.sign import check_secret
 
 

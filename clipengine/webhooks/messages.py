@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from clipengine.basis.events import ANNOUNCEMENTS, Announcement, MessageFormat, Tone
 from clipengine.clips.texts.cues import without_overrides
 from clipengine.errors import Internal
-from clipengine.events import ANNOUNCEMENTS, Announcement, MessageFormat, Tone
 
 _SHOWN_LABELS = 5  # of markers
 _MAX_CHARACTERS = 500  # of one text; Slack accepts 3000 in a block, Discord 2000 in a message

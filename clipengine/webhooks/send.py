@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import httpcore
 
 from clipengine import __version__
+from clipengine.basis.moments import parse_http_date
+from clipengine.basis.timecode import now_ms
 from clipengine.errors import InvalidWebhookUrl
-from clipengine.moments import parse_http_date
 from clipengine.outbound.address import Lookup, NameUnresolved, Rules, Target, parse, resolve
 from clipengine.outbound.network import Deadline, OpenNetworks, SenderClosed, described, reach, trust_store
-from clipengine.timecode import now_ms
 from clipengine.webhooks.schedule import MAX_RETRY_AFTER_SECONDS
 
 MAX_RESPONSE_BYTES = 4096

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 
 from standardwebhooks import Webhook
 
+from clipengine.basis.moments import utc
 from clipengine.errors import InvalidRequest
-from clipengine.moments import utc
 
 MIN_SECRET_CHARACTERS = 16
 _PREFIX = "whsec_"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from clipengine.errors import ClipEngineError
-from clipengine.ledger.recordings import Recordings
+from clipengine.ledger.recordings.recordings import Recordings
 from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.stores.base import Store
 from clipengine.stores.folders import files_left_out

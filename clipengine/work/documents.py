@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from clipengine.documents import Document
+from clipengine.basis.documents import Document
 from clipengine.errors import (
     Busy,
     DecoderCrashed,

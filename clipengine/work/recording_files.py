@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing, suppress
 
+from clipengine.basis.moments import rfc3339
+from clipengine.basis.timecode import now_ms
 from clipengine.errors import ObjectChanged, StorageError
-from clipengine.ledger.recordings import Recordings
-from clipengine.moments import rfc3339
+from clipengine.ledger.recordings.recordings import Recordings
 from clipengine.recordings.discovery import is_playlist
 from clipengine.recordings.recording import Recording
 from clipengine.stores.base import ObjectReader, Store, StoredObject
@@ -19,7 +20,6 @@ from clipengine.stores.content_digest import content_digest
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.producer_restarts import OVERWRITTEN, is_replaced
-from clipengine.timecode import now_ms
 
 
 def open_recording(store: Store, recordings: Recordings, recording: Recording) -> ObjectReader:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from clipengine.backoff import Backoff
+from clipengine.basis.backoff import Backoff
 from clipengine.errors import ClipEngineError, DecoderNotStarted, StorageDenied, StorageError, StorageUnavailable
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from clipengine.clips.texts.cues import clean_line
 from clipengine.errors import Busy, SuggestionsUnavailable
 from clipengine.outbound.network import SenderClosed
 from clipengine.outbound.services import Service, ServiceFailed
-from clipengine.settings import Suggestions
+from clipengine.settings.settings import Suggestions
 
 _WINDOW_CHARACTERS = 24_000  # of one request: about 25 minutes of speech, and 6,000 tokens
 _MAX_WINDOWS = 40

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO, cast
 
-from clipengine.disk_space import UNLIMITED, DiskSpace
+from clipengine.basis.disk_space import UNLIMITED, DiskSpace
+from clipengine.basis.ids import new_id
+from clipengine.basis.timecode import now_ms
 from clipengine.errors import (
     InvalidRequest,
     ObjectMissing,
@@ -20,16 +22,14 @@ from clipengine.errors import (
     UploadNotFound,
     UploadOffsetConflict,
 )
-from clipengine.ids import new_id
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.resumable_uploads import ResumableUpload
+from clipengine.ledger.recordings.resumable_uploads import ResumableUpload
 from clipengine.recordings.discovery import upload_key
 from clipengine.recordings.media_types import media_type
 from clipengine.recordings.partial_object import PartialObject
 from clipengine.recordings.recording import RecordingSpec
-from clipengine.settings import Limits
+from clipengine.settings.settings import Limits
 from clipengine.stores.base import Store
-from clipengine.timecode import now_ms
 from clipengine.work.direct_uploads import DirectUploads
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.previews.copies import CopiedBody, LocalCopies

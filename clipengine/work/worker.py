@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from clipengine import tracing
-from clipengine.disk_space import UNLIMITED, DiskSpace
+from clipengine.basis import tracing
+from clipengine.basis.disk_space import UNLIMITED, DiskSpace
 from clipengine.errors import ClipEngineError, ClipNotFound, Internal, RecordingNotFound, TranscriptNotFound
 from clipengine.ledger.ledger import Ledger
 from clipengine.work.fault_injection import FaultInjection

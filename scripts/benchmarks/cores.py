@@ -28,7 +28,7 @@ import av
 from clipengine.clips.edit import PlannedPart
 from clipengine.media.output.segmented_video import encoders_side_by_side, segment_layout
 from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
-from clipengine.settings import Encoding, Settings
+from clipengine.settings.settings import Encoding, Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.jobs import cut_job
 from clipengine.work.children.process import Child

@@ -26,7 +26,7 @@ from clipengine.clips.edit import PlannedPart
 from clipengine.clips.options.profiles import Render
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.seek_index import SeekIndex
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.jobs import cut_job, probe_job, probe_result
 from clipengine.work.children.process import Child

@@ -11,15 +11,15 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import RecordingUnreadable, Timeout
-from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.clips.clips import ClipFilter
 from clipengine.ledger.database.migrations import MIGRATIONS
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.recordings import RecordingFilter
+from clipengine.ledger.recordings.recordings import RecordingFilter
 from clipengine.recordings.recording import Recording, RecordingSpec
-from clipengine.timecode import now_ms
 from scripts.benchmarks.ledgers import open_ledger
 from scripts.sample import make_sample
 from tests.support.server import running_server

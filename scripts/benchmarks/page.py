@@ -16,11 +16,11 @@ from typing import Any
 
 import httpx
 
-from clipengine.ledger.clips import ClipFilter
+from clipengine.basis.moments import parse_moment
+from clipengine.ledger.clips.clips import ClipFilter
 from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.recordings import RecordingFilter
-from clipengine.moments import parse_moment
+from clipengine.ledger.recordings.recordings import RecordingFilter
 from scripts.benchmarks.figures import Bench, Figure
 from scripts.benchmarks.ledgers import open_ledger
 from scripts.benchmarks.library import FREQUENT, RARE, TAG, fill, library_folder, models_of

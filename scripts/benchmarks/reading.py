@@ -19,7 +19,7 @@ from statistics import median
 from clipengine.clips.edit import PlannedPart
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.seek_index import SeekIndex
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.stores.s3 import S3Store
 from clipengine.stores.s3_client import S3Location
 from clipengine.work.children.jobs import cut_job, probe_job, probe_result

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
-from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.clips.clips import ClipFilter
 from scripts.benchmarks.figures import Bench, Figure
 from scripts.benchmarks.ledgers import BEGAN_MS, data_folder, open_ledger
 from scripts.benchmarks.traffic import Request, follow, steadily

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from scripts.benchmarks import sources
 from scripts.benchmarks.cutting import clipengine_command, ffmpeg_command, in_warm_child, probed
 from scripts.benchmarks.figures import Bench, Figure

@@ -23,7 +23,7 @@ from clipengine.clips.file_comparison import FilePlan
 from clipengine.clips.file_reports import CutReport
 from clipengine.errors import ClipEngineError
 from clipengine.recordings.facts import SourceFacts
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.jobs import Job, Message, cut_job, probe_job
 from clipengine.work.children.process import Child

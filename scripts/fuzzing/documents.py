@@ -16,12 +16,12 @@ from pydantic import ValidationError
 
 from clipengine.api.http.json_cues import JSON_CUES
 from clipengine.api.http.validation import parse_json
+from clipengine.basis.documents import Document
 from clipengine.clips.ranges.formats import FORMATS, format_ranges
 from clipengine.clips.ranges.range_documents import RANGE_FILE
 from clipengine.clips.ranges.range_file import ListedRange, RangeSource
 from clipengine.clips.texts.segmented import TextSegment, join_segments
 from clipengine.clips.texts.text_documents import SEGMENTED_TEXT, SPOKEN, TRANSCRIPT
-from clipengine.documents import Document
 from clipengine.errors import ClipEngineError
 from clipengine.ingest.daily import DailyEvents
 from clipengine.ingest.event import Place, Request, Source, without_nul

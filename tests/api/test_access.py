@@ -15,9 +15,9 @@ from starlette.routing import Route
 from clipengine.api.http import access
 from clipengine.api.http.access import PUBLIC, Action, Caller, Object, Sender, may
 from clipengine.clips.clip import Clip
-from clipengine.ledger.keys import ApiKey, Scope
-from clipengine.ledger.principals import Principal
-from clipengine.ledger.shares import Share
+from clipengine.ledger.clips.shares import Share
+from clipengine.ledger.people.keys import ApiKey, Scope
+from clipengine.ledger.people.principals import Principal
 from clipengine.mcp.http import McpEndpoint
 from clipengine.mcp.tools import TOOLS
 from tests.support import events

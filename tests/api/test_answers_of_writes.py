@@ -15,8 +15,8 @@ import pytest
 from clipengine.api.http import operation
 from clipengine.api.http.operation import Operation
 from clipengine.clips.variant import selection_of
-from clipengine.ledger.batches import BatchItem
-from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.automation.batches import BatchItem
+from clipengine.ledger.clips.clips import ClipFilter
 from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.database.schema import TABLES
 from clipengine.rules.rule import RuleSpec

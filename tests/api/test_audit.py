@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from clipengine.client import Client
-from clipengine.ledger.audit_counts import MOST_ADDRESSES
+from clipengine.ledger.audit.counts import MOST_ADDRESSES
 from clipengine.ledger.database.act import Actor
 from clipengine.objects.audit import AuditAction
 from clipengine.recordings.recording import Recording

@@ -14,7 +14,7 @@ import pytest
 
 from clipengine.api.http.access import Object
 from clipengine.client import AsyncClient
-from clipengine.ledger import user_sessions
+from clipengine.ledger.people import user_sessions
 from clipengine.mcp.http import McpEndpoint
 from clipengine.mcp.server import remote_caller
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine

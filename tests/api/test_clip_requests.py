@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from clipengine.basis.ids import new_id
 from clipengine.errors import EncoderFailed
-from clipengine.ids import new_id
 from clipengine.recordings.recording import Recording
 from tests.support.api import RecordedEngine, api_server, recorded_engine
 from tests.support.clip_requests import BODY, FIXED_KEYS, MOMENT, MORE_KEYS, pointers, post, refused

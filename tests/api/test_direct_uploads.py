@@ -16,8 +16,8 @@ import pytest
 
 from clipengine.api.http.open_streams import SLOTS
 from clipengine.errors import StorageUnavailable
-from clipengine.ledger.audit import AuditFilter
-from clipengine.ledger.recordings import RecordingFilter
+from clipengine.ledger.audit.audit import AuditFilter
+from clipengine.ledger.recordings.recordings import RecordingFilter
 from clipengine.stores.s3 import S3Store
 from clipengine.work.direct_uploads import DirectUploads
 from clipengine.work.upload_receiver import UploadReceiver

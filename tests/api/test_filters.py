@@ -10,8 +10,8 @@ import pytest
 from clipengine.api.http.requests.clips import ClipSort
 from clipengine.api.http.requests.recordings import RecordingSort
 from clipengine.clips.clip import Clip
-from clipengine.ledger.clips import CLIP_SORTS
-from clipengine.ledger.recordings import RECORDING_SORTS
+from clipengine.ledger.clips.clips import CLIP_SORTS
+from clipengine.ledger.recordings.recordings import RECORDING_SORTS
 from clipengine.recordings.recording import Recording
 from tests.support.api import RecordedEngine
 

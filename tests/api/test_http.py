@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from clipengine import tracing
 from clipengine.api.http import validation
+from clipengine.basis import tracing
 from clipengine.errors import DiskFull, Internal, StorageUnavailable, Unauthorized
 from clipengine.otel import OpenTelemetry
 from clipengine.recordings.recording import Recording

@@ -15,7 +15,7 @@ from clipengine.api.http.requests.fields import Body
 from clipengine.api.http.requests.recordings import RegisterRecording
 from clipengine.api.http.validation import idempotency_key
 from clipengine.errors import InvalidRequest
-from clipengine.ledger.recordings import RecordingFilter
+from clipengine.ledger.recordings.recordings import RecordingFilter
 from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 

@@ -19,8 +19,8 @@ import pytest
 
 from clipengine.api.routes.ingest import _BODY_BYTES
 from clipengine.errors import DecoderCrashed, StorageUnavailable
-from clipengine.ledger.fetches import Origin
-from clipengine.ledger.recordings import RecordingFilter
+from clipengine.ledger.recordings.fetches import Origin
+from clipengine.ledger.recordings.recordings import RecordingFilter
 from clipengine.outbound import webhook_addresses
 from clipengine.stores import playlists
 from tests.support import events

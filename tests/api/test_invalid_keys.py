@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.ledger import keys as keys_module
+from clipengine.ledger.people import keys as keys_module
 from tests.support.api import ApiServer, RecordedEngine
 
 SECRET = "x" * 43

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.moments import parse_moment, rfc3339
+from clipengine.basis.moments import parse_moment, rfc3339
+from clipengine.basis.timecode import now_ms
 from clipengine.recordings.recording import Recording
-from clipengine.timecode import now_ms
 from tests.support.api import RecordedEngine
 from tests.support.clip_requests import pointers, post, refused
 from tests.support.live import added, refreshed, written

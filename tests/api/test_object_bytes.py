@@ -11,19 +11,19 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
+from clipengine.basis.events import EventType
 from clipengine.clips.clip import Clip, ClipResult, ClipState, ClipSubtitles, QueuePlace, ResultPart, Step
 from clipengine.clips.edit import Part
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.snap import Snap, SnappedCut
 from clipengine.clips.texts.cues import Cue
 from clipengine.errors import EncoderFailed, RecordingTruncated, StorageUnavailable
-from clipengine.events import EventType
+from clipengine.ledger.clips.shares import Share
 from clipengine.ledger.database.database import compact_json
-from clipengine.ledger.deliveries import Attempt, Delivery
-from clipengine.ledger.endpoints import Endpoint
-from clipengine.ledger.keys import ApiKey
-from clipengine.ledger.shares import Share
-from clipengine.ledger.transcripts import SearchHit, Transcript
+from clipengine.ledger.people.keys import ApiKey
+from clipengine.ledger.texts.transcripts import SearchHit, Transcript
+from clipengine.ledger.webhooks.deliveries import Attempt, Delivery
+from clipengine.ledger.webhooks.endpoints import Endpoint
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.key import KeyObject
 from clipengine.objects.recording import RecordingObject

@@ -18,9 +18,9 @@ from openapi_spec_validator import validate
 import clipengine
 from clipengine.api.app import create_app
 from clipengine.api.http.former import former_path
+from clipengine.basis.events import EventType
 from clipengine.clips.clip import Clip
 from clipengine.errors import ClipEngineError, by_code
-from clipengine.events import EventType
 from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer, Check, RecordedEngine, api_server, recorded_engine
 

@@ -19,7 +19,7 @@ from clipengine.clips.resolve import ClipSource, resolve_clip
 from clipengine.errors import InvalidRequest
 from clipengine.objects.clip import ClipObject
 from clipengine.recordings.recording import Recording
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from tests.api.test_previews import registered, shelf
 from tests.films.catalogue import Shelf
 from tests.support.api import FACTS, ApiServer, RecordedEngine

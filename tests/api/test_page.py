@@ -19,8 +19,8 @@ from clipengine.api.http.request_origin import OwnOrigin
 from clipengine.api.http.session_cookies import SESSION_COOKIE
 from clipengine.api.routes.page import page_headers
 from clipengine.errors import Forbidden
-from clipengine.ledger import sessions
-from clipengine.settings import Settings
+from clipengine.ledger.people import sessions
+from clipengine.settings.settings import Settings
 from tests.support.api import ApiServer, RecordedEngine
 
 WEB = Path(clipengine.__file__).parent / "web"

@@ -14,9 +14,9 @@ from clipengine.access.roles import Role, Scope
 from clipengine.api.http import access
 from clipengine.api.http.access import Action, Object, may, rights
 from clipengine.api.http.operation import Operation
-from clipengine.ledger.keys import ApiKey
-from clipengine.ledger.principals import Principal
-from clipengine.ledger.users import User
+from clipengine.ledger.people.keys import ApiKey
+from clipengine.ledger.people.principals import Principal
+from clipengine.ledger.people.users import User
 from tests.support.api import ApiServer
 
 MODULES = [path for path in (Path(clipengine.__file__).parent / "web").rglob("*.js") if "vendor" not in path.parts]

@@ -15,7 +15,7 @@ import av
 import httpx
 import pytest
 
-from clipengine.disk_space import DiskSpace
+from clipengine.basis.disk_space import DiskSpace
 from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.probe import probe
 from clipengine.recordings.recording import Recording

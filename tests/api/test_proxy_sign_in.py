@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from clipengine.api.http import operation, rights
 from clipengine.api.routes import events
-from clipengine.ledger import user_sessions
+from clipengine.ledger.people import user_sessions
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 
 PROXY = {"enabled": True, "peers": ["127.0.0.1", "10.0.0.0/8"], "operators": ["admins"], "editors": ["cutters"]}

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from clipengine.api.http import body_pipe
-from clipengine.ledger.recordings import RecordingFilter
+from clipengine.ledger.recordings.recordings import RecordingFilter
 from clipengine.recordings.recording import Recording, RecordingSpec
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 from tests.support.events import recorded

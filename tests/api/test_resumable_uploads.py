@@ -17,7 +17,7 @@ import pytest
 
 from clipengine.api.http.requests.tus import MAX_METADATA_CHARACTERS, MAX_METADATA_PAIRS
 from clipengine.errors import StorageUnavailable, UploadLocked
-from clipengine.ledger.recordings import RecordingFilter
+from clipengine.ledger.recordings.recordings import RecordingFilter
 from clipengine.work.upload_receiver import UploadReceiver
 from tests.support.api import ApiServer, RecordedEngine, recorded_engine
 from tests.support.tus import BYTES, HEADERS, append, begin, encoded, metadata, offset

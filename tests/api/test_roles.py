@@ -14,14 +14,15 @@ import pytest
 
 from clipengine.access.roles import Role
 from clipengine.api.http.access import _ADMINISTRATION, Object, may
+from clipengine.basis.ids import new_id
 from clipengine.client import Client
 from clipengine.clips.clip import Clip
 from clipengine.clips.texts.cues import Cue
 from clipengine.errors import ClipNotFound
-from clipengine.ids import new_id
-from clipengine.ledger.batches import BatchItem
-from clipengine.ledger.principals import Principal
-from clipengine.ledger.users import User
+from clipengine.ledger.automation.batches import BatchItem
+from clipengine.ledger.people.principals import Principal
+from clipengine.ledger.people.users import User
+from clipengine.ledger.retention import expiry
 from clipengine.mcp.http import McpEndpoint
 from clipengine.mcp.tools import TOOLS
 from clipengine.recordings.recording import Recording
@@ -273,7 +274,7 @@ def test_own_recording_with_a_work_of_another_is_not_deleted_and_does_not_expire
     id = made.recording.recording_id
     assert editor.http.patch(f"/v1/recordings/{id}", json={"expires_at": DUE_FIRST}).status_code == 200
     WORKS[work](engine, made, people["other"].user.user_id)
-    monkeypatch.setattr("clipengine.ledger.expiry.now_ms", lambda: engine.ledger.recordings.get(id).expires_at)
+    monkeypatch.setattr(expiry, "now_ms", lambda: engine.ledger.recordings.get(id).expires_at)
     assert editor.http.delete(f"/v1/recordings/{id}").status_code == 403
     assert editor.http.patch(f"/v1/recordings/{id}", json={"expires_at": None}).status_code == 403
     assert engine.ledger.expiry.run_recordings(keep_ms=None) == 0
@@ -313,7 +314,7 @@ def test_expiry_of_an_editor_waits_while_others_have_clips_of_the_recording(
     id = made.recording.recording_id
     assert people[role].http.patch(f"/v1/recordings/{id}", json={"expires_at": DUE_FIRST}).status_code == 200
     theirs = engine.finish(engine.make_clip(made.recording, created_by=people["other"].user.user_id))
-    monkeypatch.setattr("clipengine.ledger.expiry.now_ms", lambda: engine.ledger.recordings.get(id).expires_at)
+    monkeypatch.setattr(expiry, "now_ms", lambda: engine.ledger.recordings.get(id).expires_at)
     if role == "editor":
         assert engine.ledger.expiry.run_recordings(keep_ms=None) == 0
         assert engine.ledger.clips.get(theirs.clip_id)
@@ -334,7 +335,7 @@ def test_expiry_of_an_editor_keeps_a_file_that_was_only_registered(
     body = {"bucket_path": uploaded.bucket_path}
     id = http.post("/v1/recordings", json=body).json()["recording_id"]
     http.patch(f"/v1/recordings/{id}", json={"expires_at": DUE_FIRST})
-    monkeypatch.setattr("clipengine.ledger.expiry.now_ms", lambda: engine.ledger.recordings.get(id).expires_at)
+    monkeypatch.setattr(expiry, "now_ms", lambda: engine.ledger.recordings.get(id).expires_at)
     assert engine.ledger.expiry.run_recordings(keep_ms=None) == 1
     assert (uploaded.bucket_path in engine.ledger.removals.due(1000)) is (role == "operator")
 
@@ -379,7 +380,7 @@ def test_recording_whose_expiry_its_editor_ended_expires_by_the_setting_of_the_o
     engine.finish(engine.make_clip(made.recording, created_by=people["other"].user.user_id))
     completed = engine.ledger.recordings.get(made.recording.recording_id).completed_at
     assert completed is not None
-    monkeypatch.setattr("clipengine.ledger.expiry.now_ms", lambda: completed + 1000)
+    monkeypatch.setattr(expiry, "now_ms", lambda: completed + 1000)
     assert engine.ledger.expiry.run_recordings(keep_ms=None) == 0
     while engine.ledger.expiry.run_recordings(keep_ms=1000):
         pass  # those of other tests are due as well, a hundred at a time

@@ -14,7 +14,7 @@ import pytest
 from clipengine.client import Client
 from clipengine.clips import suggested
 from clipengine.clips.texts.cues import Cue
-from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.clips.clips import ClipFilter
 from clipengine.ledger.database.database import compact_json
 from clipengine.ledger.database.schema import BatchItemRow
 from clipengine.rules.rule import ConfiguredRule
@@ -228,7 +228,7 @@ def test_hostile_rule_is_refused_with_its_place(server: ApiServer, change: dict[
 
 
 def test_number_of_rules_is_limited(client: Client, server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clipengine.ledger.rules.MAX_RULES", 2)
+    monkeypatch.setattr("clipengine.ledger.automation.rules.MAX_RULES", 2)
     for number in range(2):
         client.rules.create(f"rule {number}", ranges={"kind": "all"})
     with server.client() as http:

@@ -9,10 +9,10 @@ import pytest
 
 from clipengine.clips.clip import Clip
 from clipengine.clips.options.output import Output
-from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.clips.clips import ClipFilter
 from clipengine.ledger.database.database import compact_json, insert_statement
 from clipengine.ledger.database.schema import BatchItemRow, ClipRow
-from clipengine.ledger.recordings import RecordingFilter
+from clipengine.ledger.recordings.recordings import RecordingFilter
 from tests.support.api import ApiServer, RecordedEngine
 from tests.support.batches import run_batches
 

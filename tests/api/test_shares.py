@@ -21,13 +21,13 @@ import segno
 from clipengine.api.routes.sample_event import sample_clip
 from clipengine.api.routes.share_page import Address, oembed, share_page
 from clipengine.api.routes.shares import loopback_note
+from clipengine.basis.moments import rfc3339
+from clipengine.basis.timecode import now_ms
 from clipengine.client import Client
 from clipengine.clips.clip import Clip
 from clipengine.errors import StorageUnavailable
-from clipengine.ledger.recordings import RecordingFilter
-from clipengine.ledger.shares import Share
-from clipengine.moments import rfc3339
-from clipengine.timecode import now_ms
+from clipengine.ledger.clips.shares import Share
+from clipengine.ledger.recordings.recordings import RecordingFilter
 from tests.api.test_downloads import BYTES, LinkingStore
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
 
@@ -432,7 +432,7 @@ class TestLinksThatDoNotWork:
         assert anyone.get(expired["url"]).status_code == 200
         revoking = http.delete(f"/v1/clips/{done.clip_id}/shares/{revoked['share_id']}")
         assert (revoking.status_code, revoking.content) == (204, b"")
-        monkeypatch.setattr("clipengine.ledger.shares.now_ms", lambda: now_ms() + 60_001)
+        monkeypatch.setattr("clipengine.ledger.clips.shares.now_ms", lambda: now_ms() + 60_001)
         seen = {}
         for name, share in (("unknown", unknown), ("expired", expired), ("revoked", revoked), ("bad", malformed)):
             answers = []

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from clipengine import __version__
+from clipengine.basis.moments import rfc3339
 from clipengine.clips.clip import Clip
-from clipengine.moments import rfc3339
 from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer, Check, RecordedEngine, api_server, recorded_engine
 

@@ -7,12 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
+from clipengine.basis.moments import rfc3339
+from clipengine.basis.timecode import now_ms
 from clipengine.client import Client
 from clipengine.clips.clip import Clip
-from clipengine.ledger import storage_use
-from clipengine.moments import rfc3339
+from clipengine.ledger.stored_objects import storage_use
 from clipengine.recordings.recording import Recording
-from clipengine.timecode import now_ms
 from tests.api.test_downloads import BYTES
 from tests.support.api import ApiServer, RecordedEngine
 

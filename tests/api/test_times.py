@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.moments import parse_moment
+from clipengine.basis.moments import parse_moment
 from clipengine.recordings.recording import Recording
 from clipengine.recordings.timeline.clock import Clock, ClockPoint
 from tests.support.api import FACTS, RecordedEngine

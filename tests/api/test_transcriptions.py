@@ -13,7 +13,7 @@ from clipengine.clips.texts.cues import Cue, TimedWord
 from clipengine.clips.transcription import Passage, Transcription
 from clipengine.objects.transcript import TranscriptionObject
 from clipengine.recordings.recording import Recording
-from clipengine.settings import Transcription as TranscriptionSettings
+from clipengine.settings.settings import Transcription as TranscriptionSettings
 from tests.support.api import RecordedEngine
 
 

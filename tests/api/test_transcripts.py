@@ -18,7 +18,7 @@ from clipengine.objects.transcript import SearchHitObject, TranscriptObject
 from clipengine.outbound.services import Service
 from clipengine.recordings.facts import ChapterFacts
 from clipengine.recordings.recording import Recording
-from clipengine.settings import Suggestions
+from clipengine.settings.settings import Suggestions
 from clipengine.work.suggester import Suggester
 from tests.support.api import FACTS, ApiServer, RecordedEngine
 from tests.support.receiver import Answer, Receiver

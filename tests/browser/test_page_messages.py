@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 import pytest
 
+from clipengine.basis.events import EventType
 from clipengine.client import Recording
-from clipengine.events import EventType
 from tests.films.film import Film
 from tests.support.page import choose_account, opened, row, studio, until
 from tests.support.server import RunningServer, running_server

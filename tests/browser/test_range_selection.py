@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from clipengine.basis.timecode import format_time
 from clipengine.client import Recording
-from clipengine.timecode import format_time
 from tests.films.catalogue import Shelf
 from tests.films.film import Film
 from tests.support.page import opened, point, row, studio, until

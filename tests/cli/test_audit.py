@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from clipengine.ledger.ledger import Ledger
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from tests.support.server import run_command, running_server
 from tests.support.waiting import until
 

@@ -6,8 +6,8 @@ import json
 import tomllib
 from pathlib import Path
 
-from clipengine.settings import Settings
-from clipengine.settings_sources import load
+from clipengine.settings.settings import Settings
+from clipengine.settings.sources import load
 from tests.support.server import run_command
 
 ENV = {

@@ -20,7 +20,7 @@ from minio.lifecycleconfig import AbortIncompleteMultipartUpload, LifecycleConfi
 
 from clipengine.cli.operator import doctor_remote, doctor_speech
 from clipengine.ledger.ledger import Ledger
-from clipengine.settings import Settings, Suggestions, Transcription
+from clipengine.settings.settings import Settings, Suggestions, Transcription
 from tests.support.oidc_provider import lying_provider
 from tests.support.past_release import unpack
 from tests.support.real_speech import model_folder

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.settings_sources import load
+from clipengine.settings.sources import load
 from tests.support.receiver import Answer, Receiver
 from tests.support.server import COMMAND, clean_environ, run_command, running_server
 

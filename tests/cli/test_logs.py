@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import watchfiles
 
+from clipengine.basis.tracing import bind
 from clipengine.server import logs
-from clipengine.settings import Settings
-from clipengine.settings_sources import load
-from clipengine.tracing import bind
+from clipengine.settings.settings import Settings
+from clipengine.settings.sources import load
 
 KEY = "relay_live_01m886xhz2erp9djh57vgmdagd_MY51MxhMwpCBRwDgbqwcMeDwvdif7ObWtKtP2DARSCb_3iqlom"
 SECRETS = [
@@ -178,8 +178,8 @@ _INTERRUPTED = """
 import os, signal
 from clipengine.server import logs
 from clipengine.server.shutdown import StopRequest
-from clipengine.settings import Settings
-from clipengine.tracing import bind
+from clipengine.settings.settings import Settings
+from clipengine.basis.tracing import bind
 
 logs.set_up(Settings())
 stop = StopRequest()

@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from clipengine.api.routes.documents import ORDER
-from clipengine.settings_sources import load
+from clipengine.settings.sources import load
 from tests.support import events
 from tests.support.server import COMMAND, RunningServer, clean_environ, running_server
 from tests.support.waiting import until

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from clipengine.basis.ids import new_id
 from clipengine.clips.clip_key import CLIP_KEY, check_clip_key, clip_key, next_clip_key
 from clipengine.clips.request import ClipRequest
-from clipengine.ids import new_id
 from clipengine.recordings.discovery import is_recording
 from clipengine.recordings.recording import Recording
 

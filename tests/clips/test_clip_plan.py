@@ -21,7 +21,7 @@ from clipengine.clips.snapped import SnapReport
 from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import InvalidTimeRange, VerificationFailed
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.work.cutting.planning import PartSearch, PlanSearch, plan_clip
 from clipengine.work.cutting.preparation import Making, MomentSearch, SilenceSearch, run_steps
 from tests.support.api import FACTS

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from clipengine.api.http.requests.clips import CreateClip
+from clipengine.basis.row_format import FIRST_FORMAT, ROW_FORMAT
 from clipengine.clips.spec import SINCE
-from clipengine.row_format import FIRST_FORMAT, ROW_FORMAT
 from tests.support.past_release import ARCHIVES
 
 

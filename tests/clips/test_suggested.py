@@ -23,7 +23,7 @@ from clipengine.clips.suggested import (
 )
 from clipengine.clips.texts.cues import MAX_CUES, Cue
 from clipengine.recordings.facts import ChapterFacts
-from clipengine.settings import Suggestions
+from clipengine.settings.settings import Suggestions
 
 HOUR_MS = 3_600_000
 QUESTION = "What does the new office cost us?"

@@ -13,7 +13,7 @@ import pytest
 from clipengine.clips.options.framing import Size
 from clipengine.clips.options.watermarks import MAX_PNG_BYTES, MAX_PNG_SIDE, Watermark, WatermarkStyle, check_png
 from clipengine.errors import SettingsError
-from clipengine.settings_sources import load
+from clipengine.settings.sources import load
 from clipengine.work.children.watermarks import read_watermarks
 from tests.support.png import chunk, png
 

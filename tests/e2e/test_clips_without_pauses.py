@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from clipengine.basis.timecode import exact
 from clipengine.client import Client
-from clipengine.timecode import exact
 from tests.films.reader import read_clip
 from tests.films.sound import locate
 from tests.support.moments_film import FPS, RATE

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.disk_reserve import RESERVE_BYTES
+from clipengine.basis.disk_reserve import RESERVE_BYTES
 from tests.support.full_disk import MEGABYTE, disk, fill, free, grow
 from tests.support.origin_server import origin_server
 from tests.support.server import RunningServer, running_server

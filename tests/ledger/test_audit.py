@@ -17,19 +17,20 @@ from pathlib import Path
 import pytest
 
 from clipengine.access.roles import Role
+from clipengine.basis.timecode import now_ms
 from clipengine.errors import QueueFull
-from clipengine.ledger import audit, audit_chain
-from clipengine.ledger.audit import AuditFilter
-from clipengine.ledger.audit_chain import AuditChain
-from clipengine.ledger.audit_head import HeadFile, Link
-from clipengine.ledger.audit_records import Fault
+from clipengine.ledger.audit import audit
+from clipengine.ledger.audit import chain as audit_chain
+from clipengine.ledger.audit.audit import AuditFilter
+from clipengine.ledger.audit.chain import AuditChain
+from clipengine.ledger.audit.head import HeadFile, Link
+from clipengine.ledger.audit.records import Fault
 from clipengine.ledger.database.act import Act, Actor, acting
 from clipengine.ledger.database.database import compact_json
-from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.users import User
+from clipengine.ledger.people.users import User
+from clipengine.ledger.rows.idempotency import Answer
 from clipengine.objects.audit import AuditAction, AuditEntryObject
-from clipengine.timecode import now_ms
 
 pytestmark = pytest.mark.proof
 
@@ -42,7 +43,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of four rows, each of which has another time, as its order is that of the times."""
     monkeypatch.setattr(audit_chain, "ROWS_OF_A_BATCH", 4)
     times = count(now_ms())
-    monkeypatch.setattr("clipengine.ledger.audit.now_ms", lambda: next(times))
+    monkeypatch.setattr("clipengine.ledger.audit.audit.now_ms", lambda: next(times))
 
 
 def _add(ledger: Ledger, count: int, actor: Actor = ACTOR) -> list[str]:
@@ -629,7 +630,7 @@ def test_retention_deletes_whole_batches_and_moves_the_anchor(ledger: Ledger, mo
     _add(ledger, 8)
     first = _seal(ledger)
     times = count(now_ms() + 10 * DAY)
-    monkeypatch.setattr("clipengine.ledger.audit.now_ms", lambda: next(times))
+    monkeypatch.setattr("clipengine.ledger.audit.audit.now_ms", lambda: next(times))
     monkeypatch.setattr(audit_chain, "now_ms", lambda: now_ms() + 10 * DAY)
     _add(ledger, 3)
     _seal(ledger)
@@ -776,7 +777,7 @@ def test_list_filters_and_pages(ledger: Ledger) -> None:
 _SEALER = """
 import sys
 from pathlib import Path
-from clipengine.ledger import audit_chain
+from clipengine.ledger.audit import chain as audit_chain
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.database.act import Act, Actor
 audit_chain.ROWS_OF_A_BATCH = 3

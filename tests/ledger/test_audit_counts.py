@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from clipengine.errors import StorageUnavailable
-from clipengine.ledger.audit_counts import MOST_ACTIONS, MOST_ADDRESSES, MOST_CALLERS, AuditCounts, Counted
+from clipengine.ledger.audit.counts import MOST_ACTIONS, MOST_ADDRESSES, MOST_CALLERS, AuditCounts, Counted
 from clipengine.ledger.database.act import Actor
 from clipengine.ledger.ledger import Ledger
 from clipengine.objects.audit import AuditAction

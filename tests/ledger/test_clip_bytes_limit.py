@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip, ClipResult
-from clipengine.ledger.clip_bytes_limit import LimitState
-from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.clips.clips import ClipFilter
 from clipengine.ledger.database.schema import ClipRow
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.retention.clip_bytes_limit import LimitState
 from clipengine.objects.clip import ClipObject
-from clipengine.timecode import now_ms
 
 pytestmark = pytest.mark.proof
 

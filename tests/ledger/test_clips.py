@@ -10,8 +10,8 @@ import pytest
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import ClipEnded, ClipNotFailed, ClipNotFound, EncoderFailed, QueueFull, RecordingNotComplete
-from clipengine.ledger import clips as clips_module
-from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.clips import clips as clips_module
+from clipengine.ledger.clips.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
 from clipengine.objects.clip import ClipObject
 from clipengine.recordings.recording import Recording

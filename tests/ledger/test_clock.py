@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip, ClipResult
-from clipengine.ledger import clips, recordings, removals, uploads
+from clipengine.ledger.clips import clips, uploads
+from clipengine.ledger.clips.uploads import Finished
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.uploads import Finished
-from clipengine.timecode import now_ms
+from clipengine.ledger.recordings import recordings
+from clipengine.ledger.stored_objects import removals
 
 DAY = 24 * 3600 * 1000
 

@@ -12,10 +12,10 @@ import pytest
 from clipengine.clips.clip import Clip
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.errors import SecretsKeyLost, SettingsError, StartupError
-from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.clips.clips import ClipFilter
 from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.database.schema import TABLES
-from clipengine.ledger.fences import FENCE_MS
+from clipengine.ledger.engines.fences import FENCE_MS
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening import copy as copy_module
 from clipengine.ledger.opening.location import copy_to_postgres

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import ClipNotFound, RecordingNotFound
 from clipengine.ledger.database.schema import ClipRow
 from clipengine.ledger.ledger import Ledger
 from clipengine.recordings.recording import Recording
-from clipengine.timecode import now_ms
 
 Act = Callable[[Ledger, str], object]
 HOUR = 3_600_000

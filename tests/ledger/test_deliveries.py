@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip
 from clipengine.errors import DeliveryNotFound, WebhookNotFound
-from clipengine.ledger import deliveries as deliveries_module
-from clipengine.ledger.deliveries import DISABLE_AFTER_MS, Delivery
-from clipengine.ledger.endpoints import Endpoint
-from clipengine.ledger.events import origin_of
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.webhooks import deliveries as deliveries_module
+from clipengine.ledger.webhooks.deliveries import DISABLE_AFTER_MS, Delivery
+from clipengine.ledger.webhooks.endpoints import Endpoint
+from clipengine.ledger.webhooks.events import origin_of
 from clipengine.objects.webhook import WebhookObject
-from clipengine.timecode import now_ms
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.proof

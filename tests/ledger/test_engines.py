@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from clipengine.clips.clip import Clip, ClipResult
-from clipengine.ledger import engines as engines_module
+from clipengine.ledger.clips.uploads import Finished
 from clipengine.ledger.database.schema import EngineRow
-from clipengine.ledger.engines import LEASE_MS
+from clipengine.ledger.engines import engines as engines_module
+from clipengine.ledger.engines.engines import LEASE_MS
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.uploads import Finished
 from tests.support.postgres import skip_without_postgres
 
 skip_without_postgres()

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from clipengine.clips.clip import Clip, ClipResult
-from clipengine.ledger.events import origin_of
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.webhooks.events import origin_of
 from clipengine.objects.clip import ClipObject
 
 Queue = Callable[..., Clip]

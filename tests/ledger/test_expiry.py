@@ -10,18 +10,18 @@ from dataclasses import replace
 import pytest
 
 from clipengine.api.routes.uploads import upload_key
+from clipengine.basis.ids import new_id
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import ClipNotFound, EncoderFailed
-from clipengine.ids import new_id
-from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.clips.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.needed_objects import FileVersion, Unwanted
-from clipengine.ledger.recordings import RecordingFilter
+from clipengine.ledger.recordings.recordings import RecordingFilter
+from clipengine.ledger.stored_objects.needed_objects import FileVersion, Unwanted
 from clipengine.objects.clip import ClipObject
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.recordings.recording import Recording, RecordingSpec
-from clipengine.timecode import now_ms
 
 pytestmark = pytest.mark.proof
 
@@ -45,7 +45,7 @@ def test_clip_expires_at_its_own_time(
     kept = complete(ledger, queue(), result)
     waits = queue(expires_at=now_ms() + DAY)
     assert ledger.expiry.run(keep_ms=None) == 0
-    monkeypatch.setattr("clipengine.ledger.expiry.now_ms", lambda: now_ms() + DAY + 1)
+    monkeypatch.setattr("clipengine.ledger.retention.expiry.now_ms", lambda: now_ms() + DAY + 1)
     seen: list[tuple[str, str]] = []
     ledger.on_change(lambda kind, id: seen.append((kind, id)))
     assert ledger.expiry.run(keep_ms=None) == 1
@@ -74,7 +74,7 @@ def test_clip_without_its_own_time_expires_after_the_retention_time(
     assert ledger.clips.fail(failed.clip_id, claimed.attempt, EncoderFailed("no"))
     queue()
     assert ledger.expiry.run(keep_ms=DAY) == 0
-    monkeypatch.setattr("clipengine.ledger.expiry.now_ms", lambda: now_ms() + DAY + 1)
+    monkeypatch.setattr("clipengine.ledger.retention.expiry.now_ms", lambda: now_ms() + DAY + 1)
     assert ledger.expiry.run(keep_ms=None) == 0
     assert ledger.expiry.run(keep_ms=DAY) == len(clips) + 1
     left = {clip.clip_id: clip.state for clip in ledger.clips.list(ClipFilter(limit=9)).data}
@@ -134,7 +134,7 @@ def test_recording_expires_when_its_clips_have_ended(
     kept, _ = ledger.recordings.register("kept.mp4", etag="e", size=1)
     ledger.recordings.update(recording.recording_id, {"expires_at": now_ms() + DAY}, {})
     assert ledger.expiry.run_recordings(keep_ms=None) == 0
-    monkeypatch.setattr("clipengine.ledger.expiry.now_ms", lambda: now_ms() + DAY + 1)
+    monkeypatch.setattr("clipengine.ledger.retention.expiry.now_ms", lambda: now_ms() + DAY + 1)
     assert ledger.expiry.run_recordings(keep_ms=None) == 0
     complete(ledger, clip, result)
     assert ledger.expiry.run_recordings(keep_ms=None) == 1
@@ -156,7 +156,7 @@ def test_recording_without_its_own_time_expires_after_the_retention_time(
     assert ledger.expiry.run_recordings(keep_ms=DAY) == 0
     (_, due, _) = ledger.storage_use.removed((0, 2, 30), keep_clips_ms=None, keep_recordings_ms=DAY)
     assert due.recordings.count == 1
-    monkeypatch.setattr("clipengine.ledger.expiry.now_ms", lambda: now_ms() + DAY + 1)
+    monkeypatch.setattr("clipengine.ledger.retention.expiry.now_ms", lambda: now_ms() + DAY + 1)
     assert ledger.expiry.run_recordings(keep_ms=None) == 0
     assert ledger.expiry.run_recordings(keep_ms=DAY) == 1
     left = {each.recording_id for each in ledger.recordings.list(RecordingFilter(limit=9)).data}
@@ -175,7 +175,7 @@ def test_object_of_an_uploaded_recording_is_deleted_on_expiry(ledger: Ledger) ->
 def test_many_recordings_that_wait_do_not_hold_up_the_expiry_of_others(
     ledger: Ledger, queue: Queue, recording: Recording, result: ClipResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clipengine.ledger.expiry._BATCH", 1)
+    monkeypatch.setattr("clipengine.ledger.retention.expiry._BATCH", 1)
     complete(ledger, queue(), result)
     ledger.recordings.update(recording.recording_id, {"expires_at": 1, "expires_by": "user_1"}, {})
     due, _ = ledger.recordings.register("due.mp4", etag="e", size=1)

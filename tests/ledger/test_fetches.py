@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from clipengine.errors import FetchFailed, Internal, RecordingNotFound
-from clipengine.ledger.fetches import Fetch, Origin
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.recordings.fetches import Fetch, Origin
 from clipengine.objects.recording import RecordingObject
 from clipengine.recordings.recording import Recording, RecordingSpec
 

@@ -10,10 +10,10 @@ import pytest
 from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import IdempotencyKeyReused, QueueFull
-from clipengine.ledger import idempotency as idempotency_module
-from clipengine.ledger.clips import ClipFilter
-from clipengine.ledger.idempotency import KEPT_MS, Answer
+from clipengine.ledger.clips.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.rows import idempotency as idempotency_module
+from clipengine.ledger.rows.idempotency import KEPT_MS, Answer
 from clipengine.objects.clip import ClipObject
 from clipengine.recordings.recording import Recording
 

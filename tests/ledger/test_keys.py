@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import Conflict, NotFound
-from clipengine.ledger import keys as keys_module
-from clipengine.ledger.keys import Keys
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.people import keys as keys_module
+from clipengine.ledger.people.keys import Keys
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 

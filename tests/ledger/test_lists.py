@@ -17,15 +17,15 @@ from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.edit import Part
 from clipengine.clips.metadata import MAX_METADATA
 from clipengine.clips.options.output import Output
-from clipengine.ledger import documents, pages
-from clipengine.ledger.clips import CLIP_SORTS, ClipFilter
+from clipengine.ledger.clips.clips import CLIP_SORTS, ClipFilter
 from clipengine.ledger.database.backend import Location, PostgresLocation
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.file import file_database
 from clipengine.ledger.opening.postgres_open import postgres_database
-from clipengine.ledger.recordings import RECORDING_SORTS, RecordingFilter
+from clipengine.ledger.recordings.recordings import RECORDING_SORTS, RecordingFilter
+from clipengine.ledger.rows import documents, pages
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.recording import Recording, RecordingSpec
 from tests.support.selection import cases

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip
 from clipengine.clips.edit import Part
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import RecordingBusy
-from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.clips.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.live import Closed
-from clipengine.ledger.recordings import RecordingFilter
+from clipengine.ledger.recordings.live import Closed
+from clipengine.ledger.recordings.recordings import RecordingFilter
 from clipengine.recordings.seek_index import KeyframeIndex
-from clipengine.timecode import now_ms
 from tests.support.api import FACTS
 from tests.support.live import added, refreshed, written
 

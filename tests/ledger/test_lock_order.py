@@ -17,12 +17,12 @@ from clipengine.clips.edit import Part
 from clipengine.clips.request import ClipRequest
 from clipengine.clips.texts.cues import Cue
 from clipengine.errors import EncoderFailed, Forbidden, RecordingBusy, RecordingNotFound
-from clipengine.ledger.batches import BatchItem
-from clipengine.ledger.documents import forget_said
-from clipengine.ledger.fetches import Fetch, Origin
+from clipengine.ledger.automation.batches import BatchItem
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.permission import Owner
-from clipengine.ledger.transcriptions import Transcription
+from clipengine.ledger.recordings.fetches import Fetch, Origin
+from clipengine.ledger.rows.documents import forget_said
+from clipengine.ledger.rows.permission import Owner
+from clipengine.ledger.texts.transcriptions import Transcription
 from clipengine.recordings.markers import Marker
 from clipengine.recordings.recording import Recording, RecordingSpec
 from tests.support.waiting import until

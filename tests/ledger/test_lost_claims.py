@@ -10,9 +10,9 @@ import pytest
 
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.request import ClipRequest
+from clipengine.ledger.clips.uploads import Finished
 from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.uploads import Finished
 from clipengine.recordings.facts import SourceFacts
 from tests.support.postgres import PostgresServer, running_postgres, skip_without_postgres
 

@@ -13,18 +13,18 @@ import pytest
 
 import clipengine
 from clipengine.api.routes.uploads import upload_key
+from clipengine.basis.ids import new_id
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import EncoderFailed, ObjectMissing
-from clipengine.ids import new_id
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.needed_objects import FileVersion, Unwanted
-from clipengine.ledger.resumable_uploads import ResumableUpload
+from clipengine.ledger.recordings.resumable_uploads import ResumableUpload
+from clipengine.ledger.stored_objects.needed_objects import FileVersion, Unwanted
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.recordings.partial_object import PartialObject
 from clipengine.recordings.pieces import ObjectRange, Piece, PieceIndex, Run, Track
 from clipengine.recordings.recording import Recording, RecordingSpec
-from clipengine.timecode import now_ms
 
 Queue = Callable[..., Clip]
 FACTS = SourceFacts(container="pieces", origin=Fraction(0), duration=Fraction(60))
@@ -294,8 +294,8 @@ def test_each_removal_asks_the_policy() -> None:
         for path in root.rglob("*.py")
         if any(each in path.read_text() for each in ("RemovalRow.insert", "INTO removals"))
     }
-    assert writers == {"ledger/removals.py", "ledger/database/migrations.py"}
-    tree = ast.parse((root / "ledger/removals.py").read_text())
+    assert writers == {"ledger/stored_objects/removals.py", "ledger/database/migrations.py"}
+    tree = ast.parse((root / "ledger/stored_objects/removals.py").read_text())
     functions = {each.name: ast.unparse(each) for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)}
     assert {name for name, code in functions.items() if "RemovalRow.insert" in code} == {"_insert"}
     assert {name for name, code in functions.items() if "self._insert(" in code} == {"_add"}

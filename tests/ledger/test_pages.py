@@ -9,10 +9,10 @@ import pytest
 
 from clipengine.clips.clip import Clip
 from clipengine.errors import InvalidRequest
-from clipengine.ledger.clips import ClipFilter
-from clipengine.ledger.cursors import decode_cursor, encode_cursor
+from clipengine.ledger.clips.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.pages import Page
+from clipengine.ledger.rows.cursors import decode_cursor, encode_cursor
+from clipengine.ledger.rows.pages import Page
 from clipengine.recordings.recording import Recording
 
 Queue = Callable[..., Clip]

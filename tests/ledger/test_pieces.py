@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from clipengine.ledger import pieces as pieces_module
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.stored_objects import pieces as pieces_module
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.piece_pages import unpack
 from clipengine.recordings.piece_seek_index import PieceSeekIndex

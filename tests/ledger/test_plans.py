@@ -14,21 +14,21 @@ from typing import Any
 
 import pytest
 
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import EncoderFailed
-from clipengine.ledger.audit import AuditFilter
-from clipengine.ledger.clips import ClipFilter
-from clipengine.ledger.cursors import encode_cursor
+from clipengine.ledger.audit.audit import AuditFilter
+from clipengine.ledger.clips.clips import ClipFilter
+from clipengine.ledger.clips.uploads import Finished
 from clipengine.ledger.database.act import Act, Actor
-from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.recordings import RecordingFilter
-from clipengine.ledger.resumable_uploads import ResumableUpload
-from clipengine.ledger.uploads import Finished
+from clipengine.ledger.recordings.recordings import RecordingFilter
+from clipengine.ledger.recordings.resumable_uploads import ResumableUpload
+from clipengine.ledger.rows.cursors import encode_cursor
+from clipengine.ledger.rows.idempotency import Answer
 from clipengine.recordings.partial_object import PartialObject
 from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.rules.rule import RuleSpec
-from clipengine.timecode import now_ms
 
 Queue = Callable[..., Clip]
 Plans = Callable[[], dict[str, list[str]]]

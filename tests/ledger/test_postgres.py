@@ -11,18 +11,18 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import InvalidRequest, SecretsKeyLost, StartupError, StorageUnavailable
-from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.clips.clips import ClipFilter
 from clipengine.ledger.database import postgres as postgres_module
 from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.database.schema import TABLES
-from clipengine.ledger.idempotency import Answer
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening.location import inspect, is_current
-from clipengine.ledger.recordings import RecordingFilter
-from clipengine.timecode import now_ms
+from clipengine.ledger.recordings.recordings import RecordingFilter
+from clipengine.ledger.rows.idempotency import Answer
 from tests.support.postgres import PostgresServer, running_postgres, skip_without_postgres
 from tests.support.waiting import until
 
@@ -281,7 +281,7 @@ def test_event_that_is_redelivered_at_the_same_moment_is_kept(
     ledger.clips.cancel(queue().clip_id)
     [sent] = ledger.deliveries.claim_due()
     ledger.deliveries.record(sent, outcome="delivered", status_code=200, error=None, duration_ms=1)
-    monkeypatch.setattr("clipengine.ledger.retention.now_ms", lambda: now_ms() + 86_400_000)
+    monkeypatch.setattr("clipengine.ledger.retention.retention.now_ms", lambda: now_ms() + 86_400_000)
     second = open_ledger()
 
     def redeliver() -> Answer:

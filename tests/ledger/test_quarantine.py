@@ -9,9 +9,9 @@ import pytest
 
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import EncoderFailed
+from clipengine.ledger.clips.uploads import Finished
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.recordings import Probe
-from clipengine.ledger.uploads import Finished
+from clipengine.ledger.recordings.recordings import Probe
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.recording import Recording
 

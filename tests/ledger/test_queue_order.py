@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip, ClipResult
-from clipengine.ledger import queue_order
+from clipengine.ledger.engines import queue_order
+from clipengine.ledger.engines.queue_order import QueueOrder
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.queue_order import QueueOrder
-from clipengine.timecode import now_ms
 
 Queue = Callable[..., Clip]
 

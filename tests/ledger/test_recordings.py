@@ -11,10 +11,10 @@ import pytest
 
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import ClipNotFound, RecordingBusy, RecordingNotFound, RecordingTruncated
-from clipengine.ledger import recordings as recordings_module
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.pages import Page
-from clipengine.ledger.recordings import Probe, RecordingFilter
+from clipengine.ledger.recordings import recordings as recordings_module
+from clipengine.ledger.recordings.recordings import Probe, RecordingFilter
+from clipengine.ledger.rows.pages import Page
 from clipengine.objects.recording import RecordingObject
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.recording import Recording, RecordingSpec

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from clipengine.ledger import removals as removals_module
 from clipengine.ledger.database.migrations import MIGRATIONS, migrate
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.removals import Removal
+from clipengine.ledger.stored_objects import removals as removals_module
+from clipengine.ledger.stored_objects.removals import Removal
 
 pytestmark = pytest.mark.proof
 

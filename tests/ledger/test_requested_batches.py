@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from clipengine.api.http.requests.rules import RuleClipBodies
+from clipengine.basis.row_format import ROW_FORMAT
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import BatchNotFound, QueueFull
-from clipengine.ledger.batches import Batch, BatchItem, BatchKind
-from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.automation.batches import Batch, BatchItem, BatchKind
+from clipengine.ledger.clips.clips import ClipFilter
 from clipengine.ledger.database.database import insert_statement
 from clipengine.ledger.database.schema import BatchItemRow, BatchRow, ClipRow
 from clipengine.ledger.ledger import Ledger
-from clipengine.row_format import ROW_FORMAT
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.work.cutting.rule_clips import RuleClips
 from clipengine.work.cutting.variants import Variants, variant_items
 from clipengine.work.jobs.batches import BatchJobs

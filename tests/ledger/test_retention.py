@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip
-from clipengine.ledger import retention as retention_module
 from clipengine.ledger.ledger import Ledger
-from clipengine.timecode import now_ms
+from clipengine.ledger.retention import retention as retention_module
 
 Queue = Callable[..., Clip]
 DAY = 24 * 3600 * 1000

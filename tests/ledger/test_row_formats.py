@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
+from clipengine.basis.row_format import FIRST_FORMAT, ROW_FORMAT
 from clipengine.clips.clip import Clip
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.without import KeptRange, Without
-from clipengine.ledger.clips import ClipFilter
-from clipengine.ledger.fences import FENCE_MS
+from clipengine.ledger.clips.clips import ClipFilter
+from clipengine.ledger.engines.fences import FENCE_MS
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.live_row import new_live
+from clipengine.ledger.rows.live_row import new_live
 from clipengine.objects.clip import ClipObject
 from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.recordings.timeline.growing import Growth
-from clipengine.row_format import FIRST_FORMAT, ROW_FORMAT
 
 Queue = Callable[..., Clip]
 MOVING = Output.model_validate(

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from clipengine.api.http.requests.rules import CreateRule, RuleClipBodies
+from clipengine.basis.row_format import ROW_FORMAT
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.texts.cues import Cue
 from clipengine.errors import ClipEngineError, Conflict, DiskLow, EncoderFailed, RecordingNotFound, RuleNotFound
-from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.clips.clips import ClipFilter
 from clipengine.ledger.database.database import insert_statement
 from clipengine.ledger.database.schema import BatchRow, EventRow, RuleRow
 from clipengine.ledger.ledger import Ledger
 from clipengine.recordings.markers import Marker
 from clipengine.recordings.recording import RecordingSpec
-from clipengine.row_format import ROW_FORMAT
 from clipengine.rules.rule import ConfiguredRule, Rule
-from clipengine.settings import Settings
-from clipengine.timecode import now_ms
+from clipengine.settings.settings import Settings
 from clipengine.work.cutting.rule_clips import RuleClips
 from clipengine.work.cutting.variants import Variants
 from clipengine.work.jobs.batches import BatchJobs
@@ -264,8 +264,8 @@ def test_share_is_made_with_its_clip_and_once(engine: Engine) -> None:
 
 def test_backfill_acts_on_earlier_recordings_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = engine.ledger
-    monkeypatch.setattr("clipengine.ledger.rule_matching._RECORDINGS_AT_ONCE", 2)
-    monkeypatch.setattr("clipengine.ledger.rules.MAX_BACKFILL", 5)
+    monkeypatch.setattr("clipengine.ledger.automation.rule_matching._RECORDINGS_AT_ONCE", 2)
+    monkeypatch.setattr("clipengine.ledger.automation.rules.MAX_BACKFILL", 5)
     for number in range(6):
         complete(ledger, f"{number}.mp4", tags=["x"] if number % 2 else [])
     rule = engine.rule(when={"tag": "x"})
@@ -349,7 +349,7 @@ def test_many_rules_on_many_recordings_are_matched_in_short_transactions(
         engine.rule(f"rule {number}")
     for number in range(5):
         complete(ledger, f"{number}.mp4")
-    monkeypatch.setattr("clipengine.ledger.rule_matching.BATCHES_AT_ONCE", 6)
+    monkeypatch.setattr("clipengine.ledger.automation.rule_matching.BATCHES_AT_ONCE", 6)
     assert _batches_after_each_pass(ledger) == [6, 12, 15]
 
 
@@ -361,7 +361,7 @@ def test_many_rules_on_many_markers_are_matched_in_short_transactions(
         engine.rule(f"rule {number}", when={"event": "marker.added"}, ranges={"kind": "markers"}, max_clips=5)
     recording_id = complete(ledger)
     ledger.markers.add(recording_id, [Marker(float(each), None) for each in range(7)])
-    monkeypatch.setattr("clipengine.ledger.rule_matching.BATCHES_AT_ONCE", 6)
+    monkeypatch.setattr("clipengine.ledger.automation.rule_matching.BATCHES_AT_ONCE", 6)
     assert _batches_after_each_pass(ledger) == [6, 12, 15]
     assert not ledger.rule_matching.is_due()
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import ClipNotComplete, ShareNotFound
-from clipengine.ledger import shares as shares_module
+from clipengine.ledger.clips import shares as shares_module
+from clipengine.ledger.clips.shares import Share
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.shares import Share
-from clipengine.timecode import now_ms
 
 
 @pytest.fixture

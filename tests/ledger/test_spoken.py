@@ -16,10 +16,11 @@ from clipengine.clips.options.output import Output
 from clipengine.clips.options.snap import SnappedCut
 from clipengine.clips.options.without import KeptRange, Without
 from clipengine.clips.texts.cues import Cue, TimedWord
-from clipengine.ledger import documents, pages, spoken
-from clipengine.ledger.clips import CLIP_SORTS, ClipFilter
+from clipengine.ledger.clips.clips import CLIP_SORTS, ClipFilter
 from clipengine.ledger.database.backend import Location
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.rows import documents, pages
+from clipengine.ledger.texts import spoken
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.recording import Recording
 from tests.ledger.test_lists import _older, insert_old_rows

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from clipengine.clips.clip import Clip, ClipResult, QueuePlace
-from clipengine.ledger import clips, queue_order
+from clipengine.ledger.clips import clips
 from clipengine.ledger.database.migrations import migration_34
+from clipengine.ledger.engines import queue_order
+from clipengine.ledger.engines.stats import Failures
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.stats import Failures
 from tests.ledger.conftest import Open
 
 Queue = Callable[..., Clip]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.ledger import storage_use
+from clipengine.ledger.stored_objects import storage_use
 from tests.support.ledgers import open_copied_ledger
 
 _SUMS = "SUM(CASE WHEN {0} <= 5 THEN {1} ELSE 0 END)"

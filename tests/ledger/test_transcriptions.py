@@ -17,7 +17,7 @@ from clipengine.errors import (
     TranscriptNotFound,
 )
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.transcripts import MAX_TRANSCRIPTS
+from clipengine.ledger.texts.transcripts import MAX_TRANSCRIPTS
 from clipengine.recordings.recording import Recording
 from tests.ledger.conftest import Open
 from tests.support.live import added, refreshed, written

@@ -8,9 +8,9 @@ import pytest
 
 from clipengine.clips.texts.cues import MAX_CUES, Cue
 from clipengine.errors import InvalidRequest, RecordingNotFound, TranscriptNotFound
-from clipengine.ledger import transcripts as transcripts_module
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.transcripts import SearchHit
+from clipengine.ledger.texts import transcripts as transcripts_module
+from clipengine.ledger.texts.transcripts import SearchHit
 from clipengine.recordings.recording import Recording
 
 CUES = [

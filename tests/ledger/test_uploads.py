@@ -9,8 +9,8 @@ import pytest
 
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.errors import StorageDenied
+from clipengine.ledger.clips.uploads import Finished
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.uploads import Finished
 from clipengine.objects.clip import ClipObject
 
 pytestmark = pytest.mark.proof

@@ -11,12 +11,12 @@ import pytest
 
 from clipengine.errors import Internal, SecretsKeyLost, StartupError
 from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate
-from clipengine.ledger.endpoints import ConfiguredEndpoint
-from clipengine.ledger.idempotency import Answer
+from clipengine.ledger.database.vault import KEY_FILE, Vault
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening import location as place
 from clipengine.ledger.opening.file import file_database
-from clipengine.ledger.vault import KEY_FILE, Vault
+from clipengine.ledger.rows.idempotency import Answer
+from clipengine.ledger.webhooks.endpoints import ConfiguredEndpoint
 
 Open = Callable[..., Ledger]
 FIRST, SECOND, SHOWN = "first-secret-of-an-endpoint", "second-secret-of-an-endpoint", "secret-in-an-answer"

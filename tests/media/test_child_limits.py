@@ -20,7 +20,7 @@ import pytest
 from clipengine.clips.edit import PlannedPart
 from clipengine.errors import ClipEngineError, DiskFull, RecordingTruncated, Timeout, UnsupportedMedia
 from clipengine.media.input.containers.cached_reader import MediaReader
-from clipengine.settings import Sandbox, Settings
+from clipengine.settings.settings import Sandbox, Settings
 from clipengine.stores.base import StoredObject
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.jobs import Job, Message, cut_job, probe_job

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from clipengine.basis.timecode import exact
 from clipengine.clips.options.profiles import Profile
 from clipengine.errors import RecordingTruncated
-from clipengine.timecode import exact
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_file, facts_of
 from tests.films.likeness import faults_of

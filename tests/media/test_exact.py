@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from clipengine.cli.local.making import LocalClip, cut_once
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from tests.films.catalogue import FILMS, Shelf
 from tests.films.cuts import Cut, cuts_of, other_cuts
 from tests.films.cutting import Clip, cut, facts_of

@@ -20,7 +20,7 @@ from clipengine.errors import VerificationFailed
 from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.previews.clip_plan import clip_plan
 from clipengine.media.video.convert import FrameConverter
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from tests.films.catalogue import Shelf
 from tests.films.cutting import Clip, cut, cut_file, cut_parts, facts_of
 from tests.films.reader import read_clip

@@ -14,7 +14,7 @@ from clipengine.cli.local.making import LocalClip, cut_once, open_source
 from clipengine.cli.local.probe import LocalProbe, probe_local
 from clipengine.errors import ClipEngineError, PlaylistInvalid, RecordingEncrypted
 from clipengine.recordings.playlist import LARGEST
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.work.children.jobs import probe_job
 from clipengine.work.children.process import Child
 from tests.conftest import RECORDINGS

@@ -26,7 +26,7 @@ from clipengine.clips.edit import PlannedPart
 from clipengine.errors import SandboxIncomplete
 from clipengine.media.sandbox import seccomp
 from clipengine.media.sandbox.layers import Layer
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.work.children.jobs import cut_job
 from clipengine.work.children.messages import Ready
 from clipengine.work.children.pool import ChildPool

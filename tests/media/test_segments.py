@@ -22,7 +22,7 @@ from clipengine.media.bitstream.nal import split_by_lengths
 from clipengine.media.output import segmented_video, writer
 from clipengine.media.output.segmented_video import Layout, segment_layout
 from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
-from clipengine.settings import Encoding
+from clipengine.settings.settings import Encoding
 from clipengine.work.children.jobs import probe_job
 from tests.films.catalogue import Shelf
 from tests.films.cuts import cuts_of

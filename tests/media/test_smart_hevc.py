@@ -13,7 +13,7 @@ from clipengine.cli.local.making import LocalClip, cut_once
 from clipengine.clips.options.profiles import Profile
 from clipengine.media.bitstream.hevc_parameter_sets import unit_type
 from clipengine.media.bitstream.nal import split_by_lengths
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from tests.films.catalogue import Shelf
 from tests.films.cuts import Cut, cuts_of
 from tests.films.cutting import cut, cut_file, facts_of

@@ -20,7 +20,7 @@ from clipengine.errors import ClipEngineError, VerificationFailed
 from clipengine.media.input.containers import kept_source
 from clipengine.media.output.packet_verifier import PacketVerifier
 from clipengine.media.output.verify import verify
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from tests.films.catalogue import VIDEO_FILMS, Shelf
 from tests.films.cuts import Cut, cuts_of
 from tests.films.cutting import SMART, Clip, cut, cut_file, facts_of

@@ -13,7 +13,7 @@ from clipengine.cli.local.making import LocalClip, cut_once
 from clipengine.clips.options.profiles import Profile
 from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.previews.clip_plan import clip_plan
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from tests.films.catalogue import Shelf
 from tests.films.cuts import Cut, cuts_of
 from tests.films.cutting import Clip, cut, cut_file, facts_of

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from clipengine.basis.timecode import parse_time
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.texts.cues import Cue
@@ -29,7 +30,6 @@ from clipengine.media.input.containers import embedded_texts
 from clipengine.media.input.containers.cached_reader import DescriptorSource
 from clipengine.media.output.writer import ClipWriter
 from clipengine.media.probe import probe
-from clipengine.timecode import parse_time
 from clipengine.work.children.jobs import probe_texts
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_file, cut_parts

@@ -12,7 +12,7 @@ import pytest
 from clipengine.cli.local.making import LocalClip, cut_once
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.profiles import Profile
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from tests.films.catalogue import Shelf
 from tests.films.cutting import cut_file, cut_parts
 from tests.films.film import Film

@@ -24,7 +24,7 @@ from clipengine.media.output.verify import verify
 from clipengine.media.output.writer import open_writer
 from clipengine.media.video.frame_format import BT709_COLORS, FrameFormat
 from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.jobs import cut_job, probe_job, probe_result
 from clipengine.work.children.process import Child

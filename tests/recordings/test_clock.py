@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from clipengine.basis.moments import parse_moment
 from clipengine.errors import ClockAmbiguous
-from clipengine.moments import parse_moment
 from clipengine.recordings.pieces import Dated, ObjectRange, Piece, PieceIndex, Run, Track
 from clipengine.recordings.timeline.clock import MAX_CLOCK_POINTS, Clock, ClockPoint, clock_of_dates, straightened
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import pytest
 
-from clipengine.moments import END
+from clipengine.basis.moments import END
 from clipengine.recordings.file_name_pattern import (
     MAX_PATTERN_CHARACTERS,
     FolderSource,

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from clipengine.basis.documents import read_here
 from clipengine.clips.labels import check_label
 from clipengine.clips.texts.cues import Cue
-from clipengine.documents import read_here
 from clipengine.recordings.facts import ChapterFacts, SourceFacts
 from clipengine.recordings.markers import Marker
 from clipengine.recordings.recording import Recording

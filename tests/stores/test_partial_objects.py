@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from clipengine.disk_space import DiskSpace
+from clipengine.basis.disk_space import DiskSpace
 from clipengine.errors import DiskFull, ObjectMissing, StorageUnavailable
 from clipengine.recordings.partial_object import PartialObject
 from clipengine.stores.base import Store

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clipengine.errors import SettingsError, StorageDenied
-from clipengine.settings_sources import load
+from clipengine.settings.sources import load
 from clipengine.stores.s3 import S3Store
 from clipengine.stores.s3_credentials import CredentialChain
 from tests.support.origin_server import origin_server

@@ -13,7 +13,7 @@ import pytest
 import urllib3
 
 from clipengine.errors import SettingsError
-from clipengine.settings import Storage
+from clipengine.settings.settings import Storage
 from clipengine.stores.build import build_store
 from clipengine.stores.folder import FolderStore
 from clipengine.stores.s3 import S3Store

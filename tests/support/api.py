@@ -26,16 +26,16 @@ from clipengine.api.app import create_app
 from clipengine.api.http.operation import Operation, Resource
 from clipengine.api.http.ports import Endpoint
 from clipengine.api.http.requests.rules import RuleClipBodies
+from clipengine.basis.disk_space import UNLIMITED, DiskSpace
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.request import ClipRequest
-from clipengine.disk_space import UNLIMITED, DiskSpace
 from clipengine.errors import DiskLow, EncoderFailed
 from clipengine.ledger.ledger import Ledger
 from clipengine.parts import build_oidc, build_previews
 from clipengine.recordings.facts import AudioFacts, SourceFacts, VideoFacts
 from clipengine.recordings.recording import Recording, RecordingSpec
 from clipengine.server.http_protocol import LimitedProtocol
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.pool import ChildPool

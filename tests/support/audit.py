@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from clipengine.ledger.audit import AuditEntry
-from clipengine.ledger.audit_records import Fault
+from clipengine.ledger.audit.audit import AuditEntry
+from clipengine.ledger.audit.records import Fault
 from tests.support.api import RecordedEngine
 
 

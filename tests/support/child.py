@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clipengine.recordings.facts import SourceFacts
-from clipengine.settings import Sandbox, Settings
+from clipengine.settings.settings import Sandbox, Settings
 from clipengine.stores.base import ObjectReader
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.jobs import Job, Message, probe_job

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clipengine.clips.clip import Clip
-from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.clips.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.base import Store
 from clipengine.stores.folder import FolderStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.live import Added, Refresh
+from clipengine.ledger.recordings.live import Added, Refresh
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.pieces import MICROSECONDS, ObjectRange, Piece, PieceIndex, Run, Track
 from clipengine.recordings.recording import RecordingSpec

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from clipengine.tracing import Fields, bound
+from clipengine.basis.tracing import Fields, bound
 
 
 @dataclass(frozen=True)

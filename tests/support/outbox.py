@@ -6,13 +6,13 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import RecordingUnreadable
-from clipengine.ledger.deliveries import Delivery
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.webhooks.deliveries import Delivery
 from clipengine.recordings.facts import SourceFacts
-from clipengine.timecode import now_ms
 from tests.support.ledgers import open_copied_ledger
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -12,7 +12,7 @@ import pytest
 
 from clipengine.ledger.ledger import Ledger
 from clipengine.recordings.recording import Recording, RecordingSpec
-from clipengine.settings import Encoding
+from clipengine.settings.settings import Encoding
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.jobs import refreshes

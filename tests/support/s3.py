@@ -27,7 +27,7 @@ from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.helpers import md5sum_hash
 
-from clipengine.backoff import Backoff
+from clipengine.basis.backoff import Backoff
 from clipengine.stores.s3_client import Retries, S3Location
 from clipengine.stores.s3_http import Timeouts
 from tests.support.ports import free_port

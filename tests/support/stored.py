@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from clipengine.settings import Settings, Storage
+from clipengine.settings.settings import Settings, Storage
 from tests.support.s3 import S3Server, s3_settings
 from tests.support.selection import cases
 

@@ -62,7 +62,7 @@ def tls_contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLConte
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in ("clipengine.ledger.deliveries", "clipengine.work.jobs.deliveries"):
+    for module in ("clipengine.ledger.webhooks.deliveries", "clipengine.work.jobs.deliveries"):
         monkeypatch.setattr(f"{module}.now_ms", clock)
     return clock
 

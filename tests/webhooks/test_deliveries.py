@@ -15,8 +15,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from clipengine.errors import Cancelled
-from clipengine.ledger.endpoints import ConfiguredEndpoint
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.webhooks.endpoints import ConfiguredEndpoint
 from clipengine.webhooks.send import Sender
 from tests.support.delivery_worker import DeliveryWorker
 from tests.support.log_lines import logged_lines

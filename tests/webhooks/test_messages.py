@@ -9,12 +9,12 @@ from typing import Any, get_args
 import pytest
 from standardwebhooks import Webhook
 
+from clipengine.basis.events import ANNOUNCEMENTS, EventType
 from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import SettingsError
-from clipengine.events import ANNOUNCEMENTS, EventType
 from clipengine.ledger.ledger import Ledger
-from clipengine.settings_sources import load
+from clipengine.settings.sources import load
 from clipengine.webhooks.messages import rendered
 from tests.support.outbox import SECRET, create_cancelled_clip, create_event
 from tests.support.receiver import Receiver

@@ -14,7 +14,7 @@ import pytest
 
 from clipengine.errors import ClipEngineError, DecoderCrashed, Internal, StorageUnavailable, Timeout
 from clipengine.media.worker.ipc import InvalidMessage, parse_object
-from clipengine.settings import Encoding
+from clipengine.settings.settings import Encoding
 from clipengine.stores.base import StoredObject
 from clipengine.work.children.jobs import Job, probe_job
 from clipengine.work.children.messages import parse_message

@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from clipengine.ledger.clips import ClipFilter
+from clipengine.ledger.clips.clips import ClipFilter
 from clipengine.ledger.ledger import Ledger
-from clipengine.settings import Retention
+from clipengine.settings.settings import Retention
 from clipengine.stores.folder import FolderStore
 from clipengine.work.jobs.removals import Remover
 from clipengine.work.upkeep.cleanup import Cleanup

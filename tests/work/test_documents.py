@@ -16,6 +16,7 @@ import pytest
 
 from clipengine.api.http.json_cues import JSON_CUES
 from clipengine.api.parser import DOCUMENTS
+from clipengine.basis.documents import Document
 from clipengine.clips.ranges.formats import FORMATS
 from clipengine.clips.ranges.range_documents import RANGE_FILE, RANGE_LIST, range_list, source_values
 from clipengine.clips.ranges.range_file import RangeSource
@@ -23,7 +24,6 @@ from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.segmented import TextSegment, join_segments
 from clipengine.clips.texts.text_documents import SEGMENTED_TEXT, SPOKEN, TRANSCRIPT
 from clipengine.clips.transcript_searches import SENTENCES, SUGGESTIONS, sentence_search, suggestion_search
-from clipengine.documents import Document
 from clipengine.errors import ClipEngineError, DecoderCrashed, RateLimited
 from clipengine.recordings.facts import ChapterFacts
 from clipengine.recordings.packed_playlist import PLAYLIST

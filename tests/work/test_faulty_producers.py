@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
+from clipengine.basis.moments import rfc3339
+from clipengine.basis.timecode import now_ms
 from clipengine.ledger.ledger import Ledger
-from clipengine.moments import rfc3339
 from clipengine.objects.recording import RecordingObject
-from clipengine.timecode import now_ms
 from clipengine.work.children.pool import ChildPool
 from tests.support.refreshing import Live, live, parts
 

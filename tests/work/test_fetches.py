@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from clipengine.errors import DiskLow, StorageUnavailable
-from clipengine.ledger.fetches import Origin
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.recordings.fetches import Origin
 from clipengine.outbound.download import Downloader
 from clipengine.recordings.recording import Recording, RecordingSpec
-from clipengine.settings import Fetching
+from clipengine.settings.settings import Fetching
 from clipengine.stores.folder import FolderStore
 from clipengine.work.jobs.fetches import Fetcher
 from clipengine.work.jobs.partial_file import PartialFile

@@ -12,7 +12,7 @@ import pytest
 from clipengine.clips.plan.read_jobs import FRAME, PROXY, TIMES, ReadJob
 from clipengine.media.sandbox.limits import MAX_DESCRIPTORS
 from clipengine.recordings.facts import SourceFacts
-from clipengine.settings import Encoding, Settings
+from clipengine.settings.settings import Encoding, Settings
 from clipengine.stores.base import ObjectReader
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children import kept_children

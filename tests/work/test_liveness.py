@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from clipengine.settings import Encoding
+from clipengine.settings.settings import Encoding
 from clipengine.work.children import liveness as liveness_module
 from clipengine.work.children.jobs import Job, probe_job
 from clipengine.work.children.liveness import Liveness, cpu_seconds, is_runnable

@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 import pytest
 
-from clipengine.disk_space import DiskSpace
+from clipengine.basis.disk_space import DiskSpace
 from clipengine.recordings.recording import Recording
 from clipengine.stores.base import StoredObject
 from clipengine.work.previews import copies as module

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.recordings import Probe
+from clipengine.ledger.recordings.recordings import Probe
 from clipengine.recordings.playlist import VariantChoice
-from clipengine.settings import Encoding
+from clipengine.settings.settings import Encoding
 from clipengine.stores.base import ObjectReader
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children import jobs

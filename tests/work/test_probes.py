@@ -13,7 +13,7 @@ import pytest
 
 from clipengine.ledger.ledger import Ledger
 from clipengine.recordings.recording import Recording
-from clipengine.settings import Encoding
+from clipengine.settings.settings import Encoding
 from clipengine.stores.folder import FolderStore
 from clipengine.work.jobs.probes import Prober
 from clipengine.work.worker import JobContext, Worker

@@ -12,7 +12,7 @@ import pytest
 
 from clipengine.clips.edit import PlannedPart
 from clipengine.errors import ObjectChanged
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.stores.s3 import S3Store
 from clipengine.work.children.jobs import Message, cut_job, probe_job, probe_result
 from clipengine.work.children.pool import ChildPool

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from clipengine.ledger.ledger import Ledger
-from clipengine.settings import Encoding
+from clipengine.settings.settings import Encoding
 from clipengine.stores.folder import FolderStore
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.previews.copies import LocalCopies

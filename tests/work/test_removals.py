@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.removals import Removal
+from clipengine.ledger.stored_objects.removals import Removal
 from clipengine.stores.s3 import S3Store
 from clipengine.work.fault_injection import FaultInjection
 from clipengine.work.jobs.removals import Remover

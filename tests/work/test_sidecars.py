@@ -13,7 +13,7 @@ from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES
 from clipengine.errors import InvalidRequest
 from clipengine.ingest.markers import MAX_FILE_BYTES, markers_of_file
-from clipengine.ledger.recordings import RecordingFilter
+from clipengine.ledger.recordings.recordings import RecordingFilter
 from clipengine.recordings.discovery import belongs_to, is_recording, is_sidecar
 from clipengine.recordings.markers import Marker
 from clipengine.recordings.recording import Recording

@@ -18,7 +18,7 @@ import pytest
 
 from clipengine.clips.transcription import Passage
 from clipengine.errors import TranscriberFailed, TranscriberUnavailable
-from clipengine.settings import Encoding, Transcription
+from clipengine.settings.settings import Encoding, Transcription
 from clipengine.work.children import jobs
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.process import Child

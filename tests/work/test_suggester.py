@@ -13,7 +13,7 @@ import pytest
 from clipengine.clips.suggested import MAX_TITLE_CHARACTERS, Choice
 from clipengine.errors import Busy, SuggestionsUnavailable
 from clipengine.outbound.services import Service
-from clipengine.settings import Suggestions
+from clipengine.settings.settings import Suggestions
 from clipengine.work.suggester import Suggester
 from tests.support.receiver import Answer, Receiver, Request, redirect
 

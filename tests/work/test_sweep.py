@@ -10,7 +10,7 @@ import pytest
 
 from clipengine.api.http.requests.rules import RuleClipBodies
 from clipengine.engine import Engine
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 
 
 def test_sweep_without_work_compiles_one_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

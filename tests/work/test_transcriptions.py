@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 
+from clipengine.basis.moments import rfc3339
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.transcription import Transcription
 from clipengine.errors import ClipEngineError, Timeout
 from clipengine.ledger.ledger import Ledger
-from clipengine.moments import rfc3339
 from clipengine.objects.transcript import TranscriptionObject
 from clipengine.outbound.services import Service
 from clipengine.recordings.recording import Recording
-from clipengine.settings import Encoding, Settings
-from clipengine.settings import Transcription as TranscriptionSettings
+from clipengine.settings.settings import Encoding, Settings
+from clipengine.settings.settings import Transcription as TranscriptionSettings
 from clipengine.stores.folder import FolderStore
-from clipengine.timecode import now_ms
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.jobs.probes import Prober
 from clipengine.work.jobs.transcriptions import TranscriptionJobs

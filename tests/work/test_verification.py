@@ -23,8 +23,8 @@ from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
 from clipengine.engine import Engine
 from clipengine.errors import VerificationFailed
-from clipengine.ledger.recordings import RecordingFilter
-from clipengine.settings import Settings
+from clipengine.ledger.recordings.recordings import RecordingFilter
+from clipengine.settings.settings import Settings
 from clipengine.work.children import process
 from clipengine.work.children.jobs import Program
 from clipengine.work.children.launch import ChildEnds, Process, launch_program

@@ -14,7 +14,7 @@ import pytest
 import watchfiles
 
 from clipengine.errors import RecordingUnreadable, StorageDenied, StorageUnavailable
-from clipengine.ledger.recordings import RecordingFilter
+from clipengine.ledger.recordings.recordings import RecordingFilter
 from clipengine.recordings.discovery import check_name_rule, is_recording, is_upload, recording_name
 from clipengine.recordings.folder_rules import FolderRule, FolderRules
 from clipengine.work.upkeep.watch import Watch

@@ -14,7 +14,7 @@ from minio import Minio
 from minio.datatypes import Part
 
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.recordings import RecordingFilter
+from clipengine.ledger.recordings.recordings import RecordingFilter
 from clipengine.stores.s3 import S3Store
 from clipengine.work.upkeep.watch import Watch
 from tests.support.s3 import QUICK, S3Server

@@ -20,9 +20,9 @@ from typing import Literal
 
 from clipengine.access.roles import Scope, may_delete_others_objects
 from clipengine.errors import Forbidden
-from clipengine.ledger.permission import Owner
-from clipengine.ledger.principals import Principal
-from clipengine.ledger.shares import Share
+from clipengine.ledger.clips.shares import Share
+from clipengine.ledger.people.principals import Principal
+from clipengine.ledger.rows.permission import Owner
 
 # `download` and `embed` are uses of a clip that a share may exclude; for a key they are reading.
 Action = Literal["read", "write", "delete", "download", "embed"]

@@ -15,9 +15,9 @@ from starlette.requests import Request
 from clipengine.api.http.auth import Credential
 from clipengine.api.http.source_acts import peer_of
 from clipengine.errors import Forbidden, InvalidSignature, Unauthorized
-from clipengine.ledger.audit import Audit
+from clipengine.ledger.audit.audit import Audit
 from clipengine.ledger.database.act import Act, Actor, acting
-from clipengine.ledger.principals import Principal
+from clipengine.ledger.people.principals import Principal
 from clipengine.objects.audit import ActorKind, AuditAction, Means
 
 _REFUSED = (Unauthorized, InvalidSignature, Forbidden)

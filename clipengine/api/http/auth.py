@@ -23,7 +23,7 @@ from clipengine.api.http.user_sign_in import Identity, no_role, subject_at
 from clipengine.errors import Forbidden, Unauthorized
 from clipengine.ledger.database.act import acting
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.principals import Principal
+from clipengine.ledger.people.principals import Principal
 
 PAGE_HEADER = "X-Clipengine-Page"
 

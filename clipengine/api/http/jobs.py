@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
 from clipengine.api.http.operation import Call
-from clipengine.documents import Document
+from clipengine.basis.documents import Document
 from clipengine.errors import Busy
 from clipengine.work.documents import unpacked
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from clipengine.api.http.requests.cues import TranscriptCues
 from clipengine.api.http.validation import parse_json, validate_list
+from clipengine.basis.documents import Document
 from clipengine.clips.texts.cues import MAX_CUES, TOO_MANY_CUES, Cue, TimedWord, check_cues, clean_line, clean_text
 from clipengine.clips.texts.text_documents import pack_cues, unpack_cues
-from clipengine.documents import Document
 
 _TOKENS = 400_000  # of a transcript of 2 MiB: strings, brackets and commas, also of the times of its words
 

@@ -26,7 +26,6 @@ from starlette.routing import Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from clipengine import tracing
 from clipengine.access.roles import Scope
 from clipengine.api.http.access import PUBLIC, Action, Object, needed_scope, require
 from clipengine.api.http.acts import act_of, actor_of, named_ids, recording, set_actor
@@ -48,11 +47,12 @@ from clipengine.api.http.validation import (
     validate_body,
     validate_query,
 )
+from clipengine.basis import tracing
 from clipengine.errors import ClipEngineError, Internal, MethodNotAllowed, RequestError, StorageError
-from clipengine.ledger.idempotency import Answer as StoredAnswer
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.permission import Owner, Permit
-from clipengine.ledger.principals import Principal
+from clipengine.ledger.people.principals import Principal
+from clipengine.ledger.rows.idempotency import Answer as StoredAnswer
+from clipengine.ledger.rows.permission import Owner, Permit
 from clipengine.objects.audit import AuditAction
 from clipengine.objects.base import ApiObject
 

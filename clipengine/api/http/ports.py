@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
-from clipengine.disk_space import DiskSpace
+from clipengine.basis.disk_space import DiskSpace
 from clipengine.ledger.ledger import Ledger
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.work.cutting.rule_clips import RuleClips
 from clipengine.work.cutting.variants import Variants

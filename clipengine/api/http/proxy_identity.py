@@ -14,9 +14,9 @@ from starlette.requests import Request
 from clipengine.access.roles import role_of
 from clipengine.api.http.source_acts import MakeAct, acts_of_source
 from clipengine.api.http.user_sign_in import Identity
+from clipengine.basis.user_names import MAX_GROUPS, MAX_NAME, has_hidden
 from clipengine.errors import Forbidden
-from clipengine.settings_auth import ProxySignIn
-from clipengine.user_names import MAX_GROUPS, MAX_NAME, has_hidden
+from clipengine.settings.auth import ProxySignIn
 
 log = logging.getLogger(__name__)
 

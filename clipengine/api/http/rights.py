@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # readers of documents import this module, in children that need no database
-    from clipengine.ledger.principals import Principal
+    from clipengine.ledger.people.principals import Principal
 
 CHECK_SECONDS = 0.4  # after which a request that goes on looks its rights up again
 WAIT_SECONDS = 0.45  # for data before rights are looked up: longer, because the clock of an event loop may be behind

@@ -11,7 +11,7 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
-from clipengine.ledger.user_sessions import is_user_token
+from clipengine.ledger.people.user_sessions import is_user_token
 
 SESSION_COOKIE = "clipengine_session"
 HOST_COOKIE = f"__Host-{SESSION_COOKIE}"

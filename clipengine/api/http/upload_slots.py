@@ -15,7 +15,7 @@ import anyio.to_thread
 from starlette.types import Scope
 
 from clipengine.api.http.open_streams import SLOTS, OpenStreams, open_stream
-from clipengine.pace import LEAST_BYTES_PER_SECOND
+from clipengine.basis.pace import LEAST_BYTES_PER_SECOND
 
 SlotKind = Literal["uploads", "requests of uploads", "assemblies of uploads"]
 

@@ -9,9 +9,9 @@ from clipengine.access.roles import UserRole
 from clipengine.api.http.source_acts import MakeAct
 from clipengine.errors import Conflict, Forbidden, Unauthorized
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.principals import Principal
-from clipengine.ledger.sessions import LIFETIME_MS
-from clipengine.ledger.users import User
+from clipengine.ledger.people.principals import Principal
+from clipengine.ledger.people.sessions import LIFETIME_MS
+from clipengine.ledger.people.users import User
 from clipengine.objects.user import UserSource
 
 _NO_ROLE = "This user has no role"

@@ -28,6 +28,7 @@ from starlette.requests import Request
 from clipengine.api.http.former import current_name
 from clipengine.api.http.requests.fields import MAX_MEMBERS, MAX_PARAMETERS, MAX_TOKENS, B, Q
 from clipengine.api.http.rights import WAIT_SECONDS
+from clipengine.basis.json_budget import JsonLimits
 from clipengine.clips.labels import lone_surrogate
 from clipengine.errors import (
     Busy,
@@ -40,7 +41,6 @@ from clipengine.errors import (
     UnsupportedContentType,
     located_below,
 )
-from clipengine.json_budget import JsonLimits
 
 MAX_DEPTH = 32
 READ_SECONDS = 30

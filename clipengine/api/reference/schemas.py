@@ -16,8 +16,8 @@ from pydantic import TypeAdapter
 from clipengine.api.http.operation import Operation
 from clipengine.api.http.requests.cues import TranscriptCue
 from clipengine.api.reference.descriptions import describe_properties
+from clipengine.basis.events import EventType, ExpiryReason
 from clipengine.errors import ClipEngineError
-from clipengine.events import EventType, ExpiryReason
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.installation import HealthObject
 from clipengine.objects.marker import MarkersObject

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from clipengine.api.http.operation import Answer, Call, Operation, page_response
 from clipengine.api.http.requests.audit import ListAudit
 from clipengine.api.http.requests.fields import NoBody
-from clipengine.ledger.audit import AuditFilter
+from clipengine.ledger.audit.audit import AuditFilter
 from clipengine.objects.audit import AuditEntryObject
 
 

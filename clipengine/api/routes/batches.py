@@ -12,7 +12,7 @@ from clipengine.api.http.operation import Answer, Call, Operation, once, page_re
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
 from clipengine.api.http.requests.selections import GetBatch
 from clipengine.errors import BatchEnded, BatchNotFound
-from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.ledger.rows.idempotency import Answer as StoredAnswer
 from clipengine.objects.batch import BatchObject
 
 _ITEMS = 100

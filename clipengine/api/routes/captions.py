@@ -14,6 +14,7 @@ from clipengine.api.http.requests.fields import NoQuery
 from clipengine.api.http.requests.previews import PaintCaptions
 from clipengine.api.routes.clip_requests import recording_of_path
 from clipengine.api.routes.previews import PREVIEW_ERRORS, preview_bytes
+from clipengine.basis.timecode import exact
 from clipengine.clips.options.framing import upright_framing
 from clipengine.clips.plan.read_jobs import CAPTIONS
 from clipengine.clips.removed import Removed
@@ -24,7 +25,6 @@ from clipengine.clips.texts.subtitles import TextTrack, pack
 from clipengine.errors import FontsMissing, InvalidRequest, NoMediaInRange, TranscriptNotFound
 from clipengine.objects.preview import CaptionsObject
 from clipengine.recordings.recording import Recording
-from clipengine.timecode import exact
 from clipengine.work.children.fonts import choose_fonts
 from clipengine.work.previews.previews import Preview
 

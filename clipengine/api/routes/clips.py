@@ -36,6 +36,7 @@ from clipengine.api.http.validation import check_each
 from clipengine.api.routes.clip_requests import recording_of_path, requests_of, resolved, resolved_request
 from clipengine.api.routes.lookups import check_address, find_clip
 from clipengine.api.routes.webhooks import delivery_object
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.by_time import Covered, cover
 from clipengine.clips.clip import Clip
 from clipengine.clips.edit import MAX_RECORDINGS
@@ -63,12 +64,11 @@ from clipengine.errors import (
     UnknownWatermark,
     located,
 )
-from clipengine.ledger.clips import ClipFilter
-from clipengine.ledger.events import origin_of
-from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.ledger.clips.clips import ClipFilter
+from clipengine.ledger.rows.idempotency import Answer as StoredAnswer
+from clipengine.ledger.webhooks.events import origin_of
 from clipengine.objects.clip import ClipObject, ClipsObject
 from clipengine.objects.webhook import DeliveryObject
-from clipengine.timecode import now_ms
 
 _NEXT_HINT = (
     "A clip waits only for a recording that has begun: ask again when `GET /v1/recordings?series=` lists it, or cut "

@@ -25,7 +25,7 @@ from clipengine.api.reference.manual_layout import Group, document
 from clipengine.api.reference.manual_search import MOST_HITS, search, suggest
 from clipengine.api.reference.markdown import INDEX, PAGES, reference
 from clipengine.api.routes.share_page import Address
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 
 _GROUPS = (
     Group("Begin", ("start", "what-if", "access", "recipes")),

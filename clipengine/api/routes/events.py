@@ -45,8 +45,8 @@ from clipengine.api.http.rights import RIGHTS_SECONDS
 from clipengine.api.http.send_timeout import with_send_timeout
 from clipengine.api.http.validation import invalid_header
 from clipengine.errors import Busy, ClipNotFound, RecordingNotFound, TranscriptNotFound, located
-from clipengine.ledger.events import Event, origin_of
-from clipengine.ledger.principals import Principal
+from clipengine.ledger.people.principals import Principal
+from clipengine.ledger.webhooks.events import Event, origin_of
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.event import EventObject
 from clipengine.objects.recording import RecordingObject

@@ -31,7 +31,7 @@ from clipengine.ingest.event import Arrival, Download, Ignored
 from clipengine.ingest.jibri import described
 from clipengine.ingest.sources import NAMES, enabled_sources
 from clipengine.ledger.database.act import acting
-from clipengine.ledger.fetches import Origin
+from clipengine.ledger.recordings.fetches import Origin
 from clipengine.recordings.discovery import (
     clean_name,
     id_of_upload,

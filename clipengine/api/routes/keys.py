@@ -8,7 +8,7 @@ from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, once
 from clipengine.api.http.requests.access import CreateKey
 from clipengine.api.http.requests.fields import NoBody, NoQuery
 from clipengine.errors import KeyNotFound, UserNotFound, located
-from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.ledger.rows.idempotency import Answer as StoredAnswer
 from clipengine.objects.key import KeyObject, NewKeyObject
 
 

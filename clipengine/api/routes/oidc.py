@@ -33,7 +33,7 @@ from clipengine.api.http.visitor_texts import VisitorTexts, texts_for
 from clipengine.api.routes.page import page_headers
 from clipengine.errors import ClipEngineError
 from clipengine.ledger.database.act import Actor
-from clipengine.ledger.users import User
+from clipengine.ledger.people.users import User
 from clipengine.oidc.errors import (
     FlowExpired,
     ProviderRefused,

@@ -31,6 +31,7 @@ from clipengine.api.http.ranges import matches
 from clipengine.api.http.requests.clips import MAX_BATCH
 from clipengine.api.http.requests.fields import MAX_IDS, MAX_PAGE
 from clipengine.api.routes.page_modules import imported, imported_later, joined
+from clipengine.basis.events import DEFAULT_EVENTS, EventType
 from clipengine.clips.edit import MAX_PARTS
 from clipengine.clips.labels import MAX_LABEL_CHARACTERS
 from clipengine.clips.metadata import MAX_TAG_CHARACTERS, MAX_TAGS
@@ -38,10 +39,9 @@ from clipengine.clips.options.output import MAX_POINTS
 from clipengine.clips.options.without import MAX_REMOVED
 from clipengine.clips.texts.subtitles import LONGEST_FRAME
 from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS
-from clipengine.events import DEFAULT_EVENTS, EventType
-from clipengine.ledger.recordings import MAX_COUNTED_CLIPS
+from clipengine.ledger.recordings.recordings import MAX_COUNTED_CLIPS
 from clipengine.recordings.media_types import ending
-from clipengine.settings import Settings, Storage
+from clipengine.settings.settings import Settings, Storage
 
 # Limits of the API that the page needs, for `web/lib/limits.d.ts`.
 _LIMITS = {

@@ -18,6 +18,7 @@ from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.ranges import matches
 from clipengine.api.http.requests.fields import NoBody, Q
 from clipengine.api.http.requests.previews import GetFilmstrip, GetFrame, GetFrames, GetMoments, GetWaveform
+from clipengine.basis.timecode import exact
 from clipengine.clips.plan.read_jobs import FRAME, JUMP, TIMES
 from clipengine.clips.suggested import suggest_chosen
 from clipengine.clips.texts.cues import Cue
@@ -43,11 +44,10 @@ from clipengine.errors import (
     UnsupportedMedia,
     located,
 )
-from clipengine.ledger.transcripts import Transcript
+from clipengine.ledger.texts.transcripts import Transcript
 from clipengine.objects.preview import FramesObject, MomentsObject, SuggestionsObject, WaveformObject
 from clipengine.recordings.recording import Recording
 from clipengine.recordings.seek_index import SeekIndex
-from clipengine.timecode import exact
 from clipengine.work.previews.previews import Preview
 
 _JPEG, _JSON = "image/jpeg", "application/json"

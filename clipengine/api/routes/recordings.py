@@ -47,9 +47,9 @@ from clipengine.errors import (
     located,
 )
 from clipengine.ingest.jibri import described
-from clipengine.ledger.fetches import Origin
-from clipengine.ledger.idempotency import Answer as StoredAnswer
-from clipengine.ledger.recordings import RecordingFilter
+from clipengine.ledger.recordings.fetches import Origin
+from clipengine.ledger.recordings.recordings import RecordingFilter
+from clipengine.ledger.rows.idempotency import Answer as StoredAnswer
 from clipengine.objects.recording import ListedPiecesObject, RecordingObject
 from clipengine.outbound.address import worded
 from clipengine.outbound.download import parse_source
@@ -59,7 +59,7 @@ from clipengine.recordings.file_name_pattern import FolderSource, is_time_zone
 from clipengine.recordings.media_types import without_ending
 from clipengine.recordings.pieces import MICROSECONDS
 from clipengine.recordings.recording import Recording, RecordingSpec
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.stores.base import StoredObject
 from clipengine.stores.folders import compiled, lacks_files
 from clipengine.stores.keys import check_key

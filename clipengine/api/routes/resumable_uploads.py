@@ -38,6 +38,7 @@ from clipengine.api.http.requests.tus import (
 from clipengine.api.http.upload_slots import Slot, UploadSlots
 from clipengine.api.http.validation import declared_length
 from clipengine.api.routes.uploads import received
+from clipengine.basis.moments import rfc3339
 from clipengine.errors import (
     Busy,
     ChecksumMismatch,
@@ -58,13 +59,12 @@ from clipengine.errors import (
     UploadOffsetConflict,
 )
 from clipengine.ledger.database.act import Act, acting
-from clipengine.ledger.idempotency import Answer as StoredAnswer
-from clipengine.ledger.resumable_uploads import ResumableUpload
-from clipengine.moments import rfc3339
+from clipengine.ledger.recordings.resumable_uploads import ResumableUpload
+from clipengine.ledger.rows.idempotency import Answer as StoredAnswer
 from clipengine.objects.base import shown_time
 from clipengine.objects.upload import UploadObject, UploadPart, UploadParts
 from clipengine.recordings.recording import RecordingSpec
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 
 _READ_BYTES = 1 << 20
 

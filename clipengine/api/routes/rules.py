@@ -30,7 +30,7 @@ from clipengine.errors import (
     UnknownWatermark,
     located,
 )
-from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.ledger.rows.idempotency import Answer as StoredAnswer
 from clipengine.objects.batch import BatchObject
 from clipengine.objects.rule import RuleObject, SkippedObject, TriedClipObject, TriedRuleObject
 from clipengine.outbound.webhook_addresses import check_address

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip, ClipResult
-from clipengine.timecode import now_ms
 
 
 def sample_clip() -> Clip:

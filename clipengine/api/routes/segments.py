@@ -9,7 +9,7 @@ from clipengine.api.http.ranges import if_match, if_match_schema, matches
 from clipengine.api.http.requests.fields import NoBody, NoQuery
 from clipengine.api.http.requests.ranges import PutSegments
 from clipengine.errors import PreconditionMissing, RecordingNotFound, SegmentsChanged
-from clipengine.ledger.segment_lists import SegmentList
+from clipengine.ledger.texts.segment_lists import SegmentList
 from clipengine.objects.clip import SubtitlesObject
 from clipengine.objects.segments import LookObject, SegmentsObject
 

@@ -37,10 +37,10 @@ from clipengine.errors import (
     located,
     located_below,
 )
-from clipengine.ledger.batches import Batch, BatchItem
-from clipengine.ledger.clips import ClipFilter, ClipSummary
-from clipengine.ledger.idempotency import Answer as StoredAnswer
-from clipengine.ledger.pages import Page
+from clipengine.ledger.automation.batches import Batch, BatchItem
+from clipengine.ledger.clips.clips import ClipFilter, ClipSummary
+from clipengine.ledger.rows.idempotency import Answer as StoredAnswer
+from clipengine.ledger.rows.pages import Page
 from clipengine.objects.batch import BatchObject, SelectedClipObject, SelectionObject
 from clipengine.objects.clip import DeletedClipsObject
 from clipengine.recordings.recording import Recording

@@ -34,9 +34,9 @@ from clipengine.api.http.user_sign_in import Identity, begin_user_session
 from clipengine.api.http.validation import parse_json, read_body, validate_body
 from clipengine.errors import Forbidden, Unauthorized
 from clipengine.ledger.database.act import Act, Actor
-from clipengine.ledger.principals import Principal
-from clipengine.ledger.sessions import LIFETIME_MS
-from clipengine.ledger.users import User
+from clipengine.ledger.people.principals import Principal
+from clipengine.ledger.people.sessions import LIFETIME_MS
+from clipengine.ledger.people.users import User
 from clipengine.oidc.errors import SignInFailed
 
 CODE_SECONDS = 900

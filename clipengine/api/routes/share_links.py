@@ -25,13 +25,13 @@ from clipengine.api.http.visitor_texts import VisitorTexts, texts_for
 from clipengine.api.routes.downloads import serve_clip, serve_poster
 from clipengine.api.routes.page import store_origins
 from clipengine.api.routes.share_page import Address, missing_page, oembed, player_page, share_page, start_of
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip
 from clipengine.errors import ClipNotFound, NotFound, StorageError, StorageUnavailable
+from clipengine.ledger.clips.shares import Share
 from clipengine.ledger.database.act import Actor
-from clipengine.ledger.shares import Share
 from clipengine.objects.audit import AuditAction
 from clipengine.stores.base import Store
-from clipengine.timecode import now_ms
 
 log = logging.getLogger(__name__)
 

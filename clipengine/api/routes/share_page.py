@@ -14,11 +14,11 @@ from starlette.requests import Request
 
 from clipengine.api.http.templates import rendered
 from clipengine.api.http.visitor_texts import ENGLISH, VisitorTexts
+from clipengine.basis.moments import utc
 from clipengine.clips.clip import Clip
-from clipengine.ledger.shares import Share
-from clipengine.moments import utc
+from clipengine.ledger.clips.shares import Share
 from clipengine.recordings.media_types import media_type
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
 _SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?\Z", re.ASCII)

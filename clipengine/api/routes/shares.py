@@ -15,13 +15,13 @@ from clipengine.api.http.requests.clips import CreateShare, GetShareCode
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.share_page import Address, embed_code
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip
 from clipengine.clips.request import check_expiry
 from clipengine.errors import ClipNotComplete, ClipNotFound, Conflict, ShareNotFound
-from clipengine.ledger.idempotency import Answer as StoredAnswer
-from clipengine.ledger.shares import Share
+from clipengine.ledger.clips.shares import Share
+from clipengine.ledger.rows.idempotency import Answer as StoredAnswer
 from clipengine.objects.share import NewShareObject, SharedLinkObject, ShareObject
-from clipengine.timecode import now_ms
 
 
 def create_share(call: Call[NoQuery, CreateShare]) -> Response:

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from clipengine import __version__
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery
-from clipengine.moments import rfc3339
+from clipengine.basis.moments import rfc3339
+from clipengine.basis.timecode import age_seconds, now_ms
 from clipengine.objects.installation import (
     CheckObject,
     DiskObject,
@@ -26,8 +27,7 @@ from clipengine.objects.installation import (
     StoreObject,
     WatchObject,
 )
-from clipengine.settings import Settings
-from clipengine.timecode import age_seconds, now_ms
+from clipengine.settings.settings import Settings
 
 _DAY_MS = 24 * 3_600_000
 

@@ -6,9 +6,9 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery
-from clipengine.ledger.clip_bytes_limit import LimitState
-from clipengine.ledger.storage_use import Amount
-from clipengine.moments import rfc3339
+from clipengine.basis.moments import rfc3339
+from clipengine.ledger.retention.clip_bytes_limit import LimitState
+from clipengine.ledger.stored_objects.storage_use import Amount
 from clipengine.objects.storage import (
     AmountObject,
     ClipLimitObject,

@@ -26,7 +26,7 @@ from clipengine.errors import (
     TranscriptNotFound,
     located,
 )
-from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.ledger.rows.idempotency import Answer as StoredAnswer
 from clipengine.objects.transcript import TranscriptionObject
 from clipengine.work.transcribers.local_model import unknown_language
 from clipengine.work.transcribers.transcriber import whisper_language

@@ -31,8 +31,8 @@ from clipengine.errors import (
     TranscriptNotFound,
     UnsupportedContentType,
 )
-from clipengine.ledger.pages import Page
-from clipengine.ledger.transcripts import SearchHit, Transcript
+from clipengine.ledger.rows.pages import Page
+from clipengine.ledger.texts.transcripts import SearchHit, Transcript
 from clipengine.objects.transcript import SearchHitObject, TranscriptObject
 
 _FORMATS: dict[str, TextFormat] = {media_type: kind for kind, media_type in MEDIA_TYPES.items()}

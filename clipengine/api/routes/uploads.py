@@ -20,6 +20,7 @@ from clipengine.api.http.requests.fields import NoBody
 from clipengine.api.http.requests.recordings import UploadRecording
 from clipengine.api.http.upload_slots import Slot, UploadSlots
 from clipengine.api.http.validation import declared_length
+from clipengine.basis.ids import new_id
 from clipengine.errors import (
     Busy,
     ClipEngineError,
@@ -27,7 +28,6 @@ from clipengine.errors import (
     PayloadTooLarge,
     StorageUnavailable,
 )
-from clipengine.ids import new_id
 from clipengine.objects.recording import RecordingObject
 from clipengine.recordings.discovery import upload_key
 from clipengine.recordings.media_types import media_type

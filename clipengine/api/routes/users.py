@@ -9,7 +9,7 @@ from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
 from clipengine.api.http.requests.users import ListSessions, UpdateUser
 from clipengine.errors import Conflict, NotFound, UserNotFound
-from clipengine.ledger.users import User
+from clipengine.ledger.people.users import User
 from clipengine.objects.user import MeObject, SessionObject, UserObject
 
 

@@ -16,10 +16,10 @@ from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
 from clipengine.api.http.requests.webhooks import CreateWebhook, UpdateWebhook
 from clipengine.api.routes.sample_event import sample_clip
 from clipengine.errors import Conflict, DeliveryNotFound, InvalidWebhookUrl, WebhookNotFound
-from clipengine.ledger.cursors import decode_cursor, encode_cursor
-from clipengine.ledger.deliveries import Deliveries, Delivery
-from clipengine.ledger.endpoints import Endpoint
-from clipengine.ledger.idempotency import Answer as StoredAnswer
+from clipengine.ledger.rows.cursors import decode_cursor, encode_cursor
+from clipengine.ledger.rows.idempotency import Answer as StoredAnswer
+from clipengine.ledger.webhooks.deliveries import Deliveries, Delivery
+from clipengine.ledger.webhooks.endpoints import Endpoint
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.webhook import DeliveryObject, DeliveryPayloadObject, NewWebhookObject, WebhookObject
 from clipengine.outbound.webhook_addresses import check_address

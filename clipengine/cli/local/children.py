@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from clipengine.cli.lasting_imports import import_lasting
-from clipengine.settings import Sandbox
+from clipengine.settings.settings import Sandbox
 from clipengine.work.children.jobs import Program
 from clipengine.work.children.launch import ChildEnds, ForkedProcess
 from clipengine.work.children.process import Child

@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 
 import click
 
+from clipengine.basis.moments import rfc3339
+from clipengine.basis.timecode import format_time
 from clipengine.cli import output
 from clipengine.cli.local.children import LocalChildren
 from clipengine.cli.local.making import LocalClip, cut_once, read_facts
@@ -47,12 +49,10 @@ from clipengine.clips.options.without import Without
 from clipengine.clips.request import GapMode, TimeRange
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import DiskFull, ObjectMissing, RecordingError, RecordingMissing, UnknownProfile
-from clipengine.moments import rfc3339
 from clipengine.recordings.names import slug
 from clipengine.recordings.playlist import VariantChoice
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.stores.keys import URL_SCHEME
-from clipengine.timecode import format_time
 
 _FILE_HINTS = {
     "recording_unreadable": "Check that it is a complete video or audio file: play it.",

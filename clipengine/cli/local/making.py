@@ -31,7 +31,7 @@ from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.recordings.playlist import VariantChoice
 from clipengine.recordings.recording import Recording
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.build import build_store
 from clipengine.stores.folder import FolderStore

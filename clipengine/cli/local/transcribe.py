@@ -18,7 +18,7 @@ from clipengine.clips.texts.cues import WRITTEN_TYPES, Cue, WrittenFormat, forma
 from clipengine.clips.texts.language_tags import parse_language
 from clipengine.clips.transcription import SAMPLE_RATE, no_track
 from clipengine.errors import TranscriptionOff
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.work.children.jobs import Job, probe_job
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.children.process import Child

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
+from clipengine.basis.terminal import one_line
 from clipengine.cli.data_folder import has_ledger, open_ledger
 from clipengine.cli.options import config_option, data_option, settings_of
 from clipengine.clips.manifest import MAX_MANIFEST_BYTES, check_file, check_manifest, public_key
 from clipengine.errors import StartupError
-from clipengine.terminal import one_line
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 

@@ -12,8 +12,8 @@ from clipengine.cli import output
 from clipengine.cli.data_folder import has_ledger, no_ledger, open_ledger
 from clipengine.cli.groups import Commands
 from clipengine.cli.options import config_option, data_option, settings_of
-from clipengine.ledger.audit_head import Link
-from clipengine.ledger.audit_records import Fault
+from clipengine.ledger.audit.head import Link
+from clipengine.ledger.audit.records import Fault
 from clipengine.ledger.database.database import compact_json
 from clipengine.ledger.ledger import Ledger
 from clipengine.objects.audit import AuditEntryObject

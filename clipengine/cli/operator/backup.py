@@ -11,9 +11,9 @@ from clipengine.cli import output
 from clipengine.cli.data_folder import exclusive, in_postgres, make_private, no_ledger
 from clipengine.cli.options import config_option, data_option, settings_of
 from clipengine.errors import StartupError
-from clipengine.ledger.audit_head import HEAD_FILE
+from clipengine.ledger.audit.head import HEAD_FILE
 from clipengine.ledger.opening.backup import restore_backup, write_backup
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 
 
 @click.command()

@@ -15,7 +15,7 @@ from clipengine.ledger.database.backend import Location
 from clipengine.ledger.opening.location import is_current, location_of, why_unreachable
 from clipengine.server.http_server import Server, listen
 from clipengine.server.shutdown import StopRequest
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import click
 
+from clipengine.basis.terminal import one_line
 from clipengine.cli import output
 from clipengine.cli.operator import doctor_direct, doctor_machine, doctor_remote, doctor_speech
 from clipengine.cli.operator.doctor_finding import Check, Finding, ok, run_check
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
-from clipengine.settings import Settings
-from clipengine.settings_sources import sources
-from clipengine.terminal import one_line
+from clipengine.settings.settings import Settings
+from clipengine.settings.sources import sources
 
 _CHECKS: dict[str, Check] = {
     "versions": doctor_machine.versions,

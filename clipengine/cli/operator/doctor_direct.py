@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from clipengine.cli.operator.doctor_finding import Finding, ok
 from clipengine.errors import StorageUnavailable
 from clipengine.recordings.partial_object import PartialObject
-from clipengine.settings import Settings, Storage
+from clipengine.settings.settings import Settings, Storage
 from clipengine.stores.base import DirectParts
 from clipengine.stores.build import store_of
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clipengine.errors import ClipEngineError
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 
 Status = Literal["ok", "warning", "problem"]
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from PIL import features
 
 from clipengine import __version__
+from clipengine.basis.disk_space import DiskSpace
 from clipengine.cli.data_folder import in_postgres
 from clipengine.cli.operator.doctor_finding import Finding, ok
 from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack
-from clipengine.disk_space import DiskSpace
 from clipengine.errors import DataFolderInUse, FontsMissing, SettingsError, StartupError
 from clipengine.ledger.database.backend import Location
 from clipengine.ledger.database.sqlite import RESTORE_HINT
@@ -32,7 +32,7 @@ from clipengine.ledger.opening.location import inspect, location_of, moments_out
 from clipengine.media.versions import ffmpeg_version
 from clipengine.server.http_server import REACHABLE_HOST, listen
 from clipengine.server.process import OPEN_FILES
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.work.children.fonts import choose_fonts
 from clipengine.work.children.process import sandbox_layers
 from clipengine.work.children.watermarks import read_watermarks

@@ -12,11 +12,11 @@ from itertools import islice
 from clipengine.cli.data_folder import can_be_opened, open_ledger, store_identity
 from clipengine.cli.operator.doctor_finding import Finding, ok
 from clipengine.errors import ObjectMissing
-from clipengine.ledger.endpoints import Endpoint
+from clipengine.ledger.webhooks.endpoints import Endpoint
 from clipengine.oidc.errors import SignInFailed
 from clipengine.parts import build_oidc
 from clipengine.recordings.folder_rules import FolderRule
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.stores.build import store_of
 from clipengine.webhooks.send import Sender

@@ -12,7 +12,7 @@ from clipengine.cli.operator.doctor_finding import Finding, ok
 from clipengine.clips.transcription import SAMPLE_RATE
 from clipengine.errors import TranscriberFailed, TranscriberUnavailable
 from clipengine.outbound.services import Service, ServiceFailed
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.transcribers.local_model import LocalTranscriber, model_files
 

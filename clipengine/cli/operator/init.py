@@ -15,7 +15,7 @@ from clipengine.cli.data_folder import command, make_private, open_ledger
 from clipengine.cli.operator.doctor import findings, show
 from clipengine.cli.options import settings_of
 from clipengine.errors import SettingsError
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 
 _HEAD = """\
 # Settings of clipengine, written by `clipengine init`. All other settings have their defaults:

@@ -13,8 +13,8 @@ from clipengine.cli import output
 from clipengine.cli.data_folder import command, has_ledger, no_ledger, open_ledger
 from clipengine.cli.groups import Commands
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
-from clipengine.ledger.keys import MAX_KEY_NAME, SCOPES
 from clipengine.ledger.ledger import Ledger
+from clipengine.ledger.people.keys import MAX_KEY_NAME, SCOPES
 from clipengine.objects.key import KeyObject
 
 _COLUMNS: dict[str, output.Column] = {

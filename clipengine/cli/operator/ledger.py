@@ -11,8 +11,8 @@ from clipengine.cli.data_folder import exclusive, no_ledger
 from clipengine.cli.groups import Commands
 from clipengine.cli.options import config_option, data_option, json_option, settings_of
 from clipengine.ledger.database.backend import PostgresLocation
+from clipengine.ledger.database.vault import KEY_FILE
 from clipengine.ledger.opening.location import copy_to_postgres
-from clipengine.ledger.vault import KEY_FILE
 
 
 @click.group(cls=Commands, no_args_is_help=False)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from clipengine import tracing
+from clipengine.basis import tracing
 from clipengine.cli.data_folder import make_private
 from clipengine.cli.operator.database_wait import build_engine
 from clipengine.engine import Engine
 from clipengine.server import logs, process, traces
 from clipengine.server.shutdown import StopRequest
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 
 log = logging.getLogger(__name__)
 

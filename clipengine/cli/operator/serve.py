@@ -31,8 +31,8 @@ from clipengine.server import process
 from clipengine.server.extras import missing_extra
 from clipengine.server.http_server import Server, listen, url_of
 from clipengine.server.shutdown import StopRequest
-from clipengine.settings import Settings
-from clipengine.settings_sources import load
+from clipengine.settings.settings import Settings
+from clipengine.settings.sources import load
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,8 @@ from typing import Any, get_args
 
 import click
 
+from clipengine.basis.moments import rfc3339
+from clipengine.basis.timecode import exact
 from clipengine.cli import output
 from clipengine.cli.options import (
     Moment,
@@ -46,9 +48,7 @@ from clipengine.clips.ranges.range_file import ListedRange, RangeFormat, RangeSo
 from clipengine.clips.request import GapMode
 from clipengine.clips.spec import OnTimeout
 from clipengine.errors import RecordingNotComplete
-from clipengine.moments import rfc3339
 from clipengine.objects.clip import PartObject
-from clipengine.timecode import exact
 
 _GROUP = 100  # clips of one request
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from clipengine.settings_table import Options
+from clipengine.basis.settings_table import Options
 
 CaptionName = Literal["outline", "box", "word"]
 MAX_LINES = 2  # of a styled caption

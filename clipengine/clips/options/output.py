@@ -26,8 +26,8 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from clipengine.basis.settings_table import Options, SettingsTable
 from clipengine.errors import InvalidRequest
-from clipengine.settings_table import Options, SettingsTable
 
 Fit = Literal["crop", "pad", "blur"]
 Medium = Literal["video", "audio"]

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from clipengine.basis.settings_table import SettingsTable
 from clipengine.clips.options.output import MEDIA, Output, OutputFault, raise_faults
-from clipengine.settings_table import SettingsTable
 
 Container = Literal["mp4", "webm", "mkv", "m4a", "mp3", "gif", "webp"]  # also the extension of the file
 VideoCodec = Literal["h264", "hevc", "vp8", "vp9", "av1", "gif", "webp", "none"]

@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from clipengine.settings_table import Options
-from clipengine.timecode import exact
+from clipengine.basis.settings_table import Options
+from clipengine.basis.timecode import exact
 
 SnapTarget = Literal["keyframe", "silence", "scene", "sentence"]
 Edge = Literal["start", "end"]

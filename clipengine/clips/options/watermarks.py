@@ -11,10 +11,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from clipengine.basis.settings_table import SettingsTable
 from clipengine.clips.options.framing import Box, Size
 from clipengine.clips.options.output import Output
 from clipengine.errors import UnknownWatermark
-from clipengine.settings_table import SettingsTable
 
 MAX_PNG_BYTES = 2 << 20
 MAX_PNG_SIDE = 4096  # pixels

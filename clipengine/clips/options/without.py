@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from clipengine.settings_table import Options
-from clipengine.timecode import exact
+from clipengine.basis.settings_table import Options
+from clipengine.basis.timecode import exact
 
 Removable = Literal["silence", "fillers"]
 MAX_REMOVED = 5000  # ranges of a clip

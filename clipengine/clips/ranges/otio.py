@@ -12,6 +12,8 @@ from fractions import Fraction
 from typing import Any, NamedTuple, Never, cast
 from urllib.parse import quote
 
+from clipengine.basis.json_budget import JsonLimits
+from clipengine.basis.timecode import bounded, exact, frame_rate
 from clipengine.clips.ranges.edl import frames_of
 from clipengine.clips.ranges.range_file import (
     MAX_LINES,
@@ -24,8 +26,6 @@ from clipengine.clips.ranges.range_file import (
     without_copies,
 )
 from clipengine.errors import InvalidRequest
-from clipengine.json_budget import JsonLimits
-from clipengine.timecode import bounded, exact, frame_rate
 
 _HINT = "Export the timeline again as OpenTimelineIO (.otio)."
 _CHILDREN = {"Timeline": "tracks", "Stack": "children", "Track": "children", "SerializableCollection": "children"}

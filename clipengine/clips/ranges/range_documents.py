@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from clipengine.basis.documents import STRICT, Document, packed_rows, unpacked_rows
+from clipengine.basis.timecode import exact
 from clipengine.clips.ranges.formats import format_ranges, parse_ranges
 from clipengine.clips.ranges.range_file import MAX_ROWS, ListedRange, Note, RangeFile, RangeFormat, RangeSource
-from clipengine.documents import STRICT, Document, packed_rows, unpacked_rows
-from clipengine.timecode import exact
 
 _MAX_TERM = 1 << 128  # of a time as a fraction
 _MAX_NOTES = 50_000

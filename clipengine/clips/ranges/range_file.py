@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
-from clipengine.budget import Allowance, LineReader, TextLimits
+from clipengine.basis.budget import Allowance, LineReader, TextLimits
+from clipengine.basis.timecode import parse_time
 from clipengine.clips.cut_range import END_TOLERANCE_SECONDS
 from clipengine.clips.labels import check_label
 from clipengine.clips.texts.cues import clean_line
 from clipengine.errors import InvalidLabel, InvalidRequest
-from clipengine.timecode import parse_time
 
 RangeFormat = Literal["csv", "losslesscut", "edl", "otio", "fcpxml", "xmeml"]
 MAX_FILE_BYTES = 1_000_000

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from clipengine.basis.json_budget import JsonLimits
 from clipengine.clips.texts.cues import MAX_CUE_CHARACTERS, MAX_SPEAKER_CHARACTERS, Cue, clean_line
 from clipengine.clips.texts.languages import language_tag
 from clipengine.clips.texts.spoken_cues import Segment, cues_of
 from clipengine.errors import InvalidTranscript
-from clipengine.json_budget import JsonLimits
 
 MAX_ANSWER_BYTES = 4 << 20
 _MAX_ITEMS = 50_000  # segments, and words

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from clipengine.basis.documents import STRICT, Document, packed_rows, unpacked_rows
 from clipengine.clips.texts.cues import MAX_CUES, Cue, TextFormat, TimedWord, check_cues, clean_line, clean_text
 from clipengine.clips.texts.language_tags import MAX_LANGUAGE_CHARACTERS
 from clipengine.clips.texts.segmented import parse_segments
 from clipengine.clips.texts.spoken import Spoken, parse_spoken
 from clipengine.clips.texts.transcript_file import parse_transcript
-from clipengine.documents import STRICT, Document, packed_rows, unpacked_rows
 from clipengine.errors import InvalidTranscript
 
 _Row = tuple[int, int, str, str | None, list[tuple[int, int, str]]]

@@ -13,7 +13,7 @@ import re
 import webvtt
 from webvtt.errors import MalformedCaptionError, MalformedFileError
 
-from clipengine.budget import Allowance, LineReader, TextLimits
+from clipengine.basis.budget import Allowance, LineReader, TextLimits
 from clipengine.clips.texts.cues import MAX_CUES, TOO_MANY_CUES, Cue, TextFormat, check_cues, clean_line, clean_text
 from clipengine.errors import InvalidTranscript
 

@@ -17,12 +17,12 @@ import secrets
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip_key import next_clip_key
 from clipengine.ledger.database.audit_definitions import AUDIT_DEFINITIONS, META_TABLE
 from clipengine.ledger.database.compatibility import check_no_older_engines, check_supported, record_version
 from clipengine.ledger.database.database import Database, compact_json
-from clipengine.ledger.vault import Vault
-from clipengine.timecode import now_ms
+from clipengine.ledger.database.vault import Vault
 
 Migration = Callable[[Database], None]
 

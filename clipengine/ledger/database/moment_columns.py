@@ -7,9 +7,9 @@ from typing import Any
 
 from peewee import Model
 
+from clipengine.basis.moments import END
 from clipengine.ledger.database.database import DueField, MomentField
 from clipengine.ledger.database.schema import TABLES
-from clipengine.moments import END
 
 Run = Callable[[str], list[tuple[Any, ...]]]
 

@@ -12,10 +12,10 @@ from typing import Any, cast
 
 import peewee
 
+from clipengine.basis.timecode import now_ms
 from clipengine.errors import ClipEngineError, DiskFull, Internal, StorageUnavailable
 from clipengine.ledger.database.backend import BUSY_SECONDS, Listener, Run, Wakers, WordIndex, triggers_with
 from clipengine.ledger.database.word_index import Fts5
-from clipengine.timecode import now_ms
 
 RESTORE_HINT = "Restore the file from a backup, or choose another data folder with --data; it is never recreated."
 MOVED_HINT = (

@@ -21,16 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from clipengine import __version__
+from clipengine.basis.fsync import fsync
+from clipengine.basis.moments import rfc3339
+from clipengine.basis.timecode import now_ms
 from clipengine.errors import BackupUnusable, ClipEngineError, StartupError
-from clipengine.fsync import fsync
-from clipengine.ledger.audit_head import HEAD_FILE
+from clipengine.ledger.audit.head import HEAD_FILE
 from clipengine.ledger.database.migrations import MIGRATIONS
 from clipengine.ledger.database.sqlite import translate
+from clipengine.ledger.database.vault import KEY_CHECK, KEY_FILE, Vault
 from clipengine.ledger.opening.commit_watermark import SUFFIX as WATERMARK_SUFFIX
 from clipengine.ledger.opening.moved import SUFFIX as MOVED_SUFFIX
-from clipengine.ledger.vault import KEY_CHECK, KEY_FILE, Vault
-from clipengine.moments import rfc3339
-from clipengine.timecode import now_ms
 
 _LEDGER, _MANIFEST = "ledger.db", "backup.json"
 _MEMBERS = (_MANIFEST, _LEDGER, KEY_FILE)

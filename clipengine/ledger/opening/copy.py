@@ -20,11 +20,11 @@ from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import create_meta, migrate
 from clipengine.ledger.database.schema import TABLES
-from clipengine.ledger.fences import FENCED_TABLES
+from clipengine.ledger.database.vault import KEY_CHECK, Vault
+from clipengine.ledger.engines.fences import FENCED_TABLES
 from clipengine.ledger.opening.commit_watermark import META_NAME, check_counter, read_watermark
 from clipengine.ledger.opening.file import open_file
 from clipengine.ledger.opening.postgres_open import check_server, postgres_database
-from clipengine.ledger.vault import KEY_CHECK, Vault
 
 _ROWS_AT_ONCE = 1000
 _HINT = "Nothing was copied. Correct the cause and run the command again."

@@ -9,18 +9,18 @@ import stat
 from contextlib import closing
 from pathlib import Path
 
+from clipengine.basis.fsync import fsync
 from clipengine.errors import SchemaTooNew, StartupError, StorageError
-from clipengine.fsync import fsync
 from clipengine.ledger.database.backend import BUSY_SECONDS
 from clipengine.ledger.database.compatibility import schema_version
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate
 from clipengine.ledger.database.moment_columns import count_outside
 from clipengine.ledger.database.sqlite import RESTORE_HINT, Sqlite
+from clipengine.ledger.database.vault import KEY_CHECK, KEY_FILE, Vault
 from clipengine.ledger.opening.commit_watermark import META_NAME, check_counter, read_watermark
 from clipengine.ledger.opening.commit_watermark import SUFFIX as WATERMARK_SUFFIX
 from clipengine.ledger.opening.disk import check_local
-from clipengine.ledger.vault import KEY_CHECK, KEY_FILE, Vault
 
 _MAGIC = b"SQLite format 3\x00"
 _HEADER_BYTES = 100

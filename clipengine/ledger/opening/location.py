@@ -7,16 +7,16 @@ from pathlib import Path
 from types import ModuleType
 
 from clipengine.errors import StartupError
-from clipengine.ledger.audit import Audit
-from clipengine.ledger.audit_chain import AuditChain
+from clipengine.ledger.audit.audit import Audit
+from clipengine.ledger.audit.chain import AuditChain
 from clipengine.ledger.database.backend import Location, PostgresLocation
 from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import new_secret
-from clipengine.ledger.engines import Engines
+from clipengine.ledger.database.vault import Vault
+from clipengine.ledger.engines.engines import Engines
 from clipengine.ledger.opening.file import inspect_file, is_current_file, moments_outside_file, open_file
 from clipengine.ledger.opening.moved import check_not_moved, mark_moved
-from clipengine.ledger.vault import Vault
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 
 
 def location_of(settings: Settings) -> Location:

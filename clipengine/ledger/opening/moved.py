@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from clipengine.basis.fsync import fsync
 from clipengine.errors import StartupError
-from clipengine.fsync import fsync
 
 SUFFIX = "-moved"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
+from clipengine.basis.timecode import now_ms
 from clipengine.errors import LedgerBusy, StartupError, StorageError
 from clipengine.ledger.database.backend import PostgresLocation
 from clipengine.ledger.database.compatibility import check_supported, schema_version
@@ -11,9 +12,8 @@ from clipengine.ledger.database.database import Database
 from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate
 from clipengine.ledger.database.moment_columns import count_outside
 from clipengine.ledger.database.postgres import BUSY, Postgres, connect
-from clipengine.ledger.engines import Engines
-from clipengine.ledger.vault import KEY_CHECK, Vault
-from clipengine.timecode import now_ms
+from clipengine.ledger.database.vault import KEY_CHECK, Vault
+from clipengine.ledger.engines.engines import Engines
 
 # Reasons with which a server that starts, stops or is busy refuses connections.
 _PASSING = ("starting up", "shutting down", "recovery mode", "not yet accepting connections", "too many", "remaining")

@@ -12,8 +12,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, Self
 
+from clipengine.basis.moments import rfc3339
 from clipengine.errors import ClockAmbiguous
-from clipengine.moments import rfc3339
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run
 
 # Given in a request, stated by each piece (MediaMTX), dates of a playlist, names of files, their ends, creation time.

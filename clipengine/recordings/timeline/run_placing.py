@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple, Self
 
+from clipengine.basis.timecode import bounded
 from clipengine.errors import PlaylistInvalid
 from clipengine.recordings.piece_columns import Pieces
 from clipengine.recordings.pieces import MICROSECONDS, Piece, PieceIndex, Run, Track
-from clipengine.timecode import bounded
 
 WRAP_SECONDS = Fraction(2**33, 90_000)  # timestamps of MPEG-TS have 33 bits
 # A difference between two dates of a playlist that counts as a pause.

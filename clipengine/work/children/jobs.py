@@ -28,7 +28,7 @@ from clipengine.clips.texts.subtitles import MAX_TEXT_BYTES, TextTrack
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, stored_seek_index
 from clipengine.recordings.seek_index import SeekIndex
-from clipengine.settings import Encoding, Transcription
+from clipengine.settings.settings import Encoding, Transcription
 from clipengine.work.children.fonts import ChosenFont
 from clipengine.work.children.watermarks import WatermarkFile
 

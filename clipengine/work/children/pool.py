@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import get_args
 
-from clipengine.settings import Sandbox
+from clipengine.settings.settings import Sandbox
 from clipengine.work.children.header_cache import HeaderCache
 from clipengine.work.children.jobs import Program
 from clipengine.work.children.process import Child, ignore_loss

@@ -32,7 +32,7 @@ from clipengine.errors import (
 from clipengine.media.sandbox.layers import Layer
 from clipengine.media.sandbox.limits import JobLimits, lower_limit
 from clipengine.media.worker.ipc import FROM_CHILD, RANGE_REQUESTS, Channel, InvalidMessage, error_from
-from clipengine.settings import Sandbox
+from clipengine.settings.settings import Sandbox
 from clipengine.stores.base import ObjectReader
 from clipengine.work.children.exit_status import exit_cause, exit_error
 from clipengine.work.children.header_cache import HeaderCache

@@ -25,7 +25,7 @@ from clipengine.clips.removal import SilenceReport
 from clipengine.clips.resolve import ClipRules
 from clipengine.clips.snapped import SnapReport
 from clipengine.clips.texts.subtitles import TextTrack
-from clipengine.settings import Encoding
+from clipengine.settings.settings import Encoding
 from clipengine.work.children.jobs import Job, Message, cut_job
 from clipengine.work.children.process import Child, Watch
 from clipengine.work.children.watermarks import WatermarkFile

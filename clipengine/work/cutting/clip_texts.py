@@ -12,7 +12,7 @@ from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.language_tags import alpha3_of
 from clipengine.clips.texts.subtitles import MAX_TEXT_BYTES, MAX_TEXT_TRACKS, SubtitleMode, TextTrack
 from clipengine.clips.warnings import subtitles_dropped, words_not_marked
-from clipengine.ledger.transcripts import MAX_TRANSCRIPTS, Transcript, Transcripts
+from clipengine.ledger.texts.transcripts import MAX_TRANSCRIPTS, Transcript, Transcripts
 
 
 @dataclass(frozen=True)

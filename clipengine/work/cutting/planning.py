@@ -13,7 +13,7 @@ from clipengine.clips.plan.read_jobs import PLAN
 from clipengine.clips.plan.segments import TOO_MANY_BYTES, CannotCopy, check_copyable, refused_parts
 from clipengine.clips.resolve import ClipRules
 from clipengine.recordings.seek_index import SeekIndex
-from clipengine.settings import Encoding
+from clipengine.settings.settings import Encoding
 from clipengine.work.cutting.preparation import Making, Prepared, Search, prepare
 
 

@@ -25,7 +25,7 @@ from clipengine.clips.texts.cues import Cue
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import located
 from clipengine.recordings.seek_index import SeekIndex
-from clipengine.settings import Encoding
+from clipengine.settings.settings import Encoding
 from clipengine.work.children.fonts import ChosenFonts, choose_fonts
 from clipengine.work.children.jobs import (
     Job,

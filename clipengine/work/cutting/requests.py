@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip
 from clipengine.clips.request import MAX_WAIT_MS, ClipRequest, check_expiry
 from clipengine.clips.resolve import ClipSource, ResolvedClip, check_recordings, resolve_clip
 from clipengine.errors import InvalidRequest, NotRecordedYet, located
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.transcripts import MAX_TRANSCRIPTS
+from clipengine.ledger.texts.transcripts import MAX_TRANSCRIPTS
 from clipengine.outbound.webhook_addresses import check_address
 from clipengine.recordings.recording import Recording
-from clipengine.settings import Settings
-from clipengine.timecode import now_ms
+from clipengine.settings.settings import Settings
 
 _WAIT_MS = 300_000  # after the time at which the range should be recorded
 _SOON_HINT = "Its playlist is being read: ask again in a second, or give the range."

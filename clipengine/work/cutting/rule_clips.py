@@ -17,7 +17,7 @@ from clipengine.recordings.recording import Recording
 from clipengine.rules.expansion import DAY_MS, Expansion, expand, without_range
 from clipengine.rules.ranges import Material, search_of
 from clipengine.rules.rule import MAX_OPTION_BYTES, OF_TRANSCRIPTS, RuleSpec
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.work.cutting.requests import ClipRequests
 
 _EXAMPLE = {"label": "clip", "start_seconds": 0.0, "end_seconds": 1.0}

@@ -10,7 +10,7 @@ from clipengine.clips.clip import Clip
 from clipengine.clips.resolve import ResolvedClip
 from clipengine.clips.variant import merge_patch, variant_body
 from clipengine.errors import ClipNotComplete, ClipNotFound, RecordingNotComplete
-from clipengine.ledger.batches import BatchItem
+from clipengine.ledger.automation.batches import BatchItem
 from clipengine.ledger.ledger import Ledger
 from clipengine.recordings.recording import Recording
 from clipengine.work.cutting.rule_clips import RuleClips

@@ -12,7 +12,7 @@ from pathlib import Path
 from clipengine.clips.file_comparison import FilePlan
 from clipengine.clips.file_reports import CutReport, FileReport
 from clipengine.errors import ClipEngineError, Timeout, VerificationFailed
-from clipengine.settings import Encoding
+from clipengine.settings.settings import Encoding
 from clipengine.stores.base import StoredObject
 from clipengine.work.children.exit_status import LOST_CHILD
 from clipengine.work.children.jobs import inspect_job

@@ -11,9 +11,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
-from clipengine.backoff import Backoff
+from clipengine.basis.backoff import Backoff
+from clipengine.basis.documents import ReadDocument, read_here
+from clipengine.basis.tracing import bind
 from clipengine.clips.resolve import ResolvedClip
-from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import (
     Busy,
     ClipEngineError,
@@ -25,13 +26,12 @@ from clipengine.errors import (
     StorageError,
     TranscriptNotFound,
 )
-from clipengine.ledger.batches import Batch, BatchItem
+from clipengine.ledger.automation.batches import Batch, BatchItem
 from clipengine.ledger.database.act import Act, Actor, acting
 from clipengine.recordings.recording import Recording
 from clipengine.rules.expansion import Expansion
 from clipengine.rules.ranges import Skipped
 from clipengine.rules.rule import Rule, RuleSpec
-from clipengine.tracing import bind
 from clipengine.work.cutting.rule_clips import RuleClips
 from clipengine.work.cutting.variants import Variants
 from clipengine.work.retry import retry_until_written

@@ -38,9 +38,9 @@ from clipengine.errors import (
     StorageUnavailable,
     UnknownProfile,
 )
-from clipengine.ledger.uploads import Finished
+from clipengine.ledger.clips.uploads import Finished
 from clipengine.recordings.recording import Recording
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.stores.pieces_reader import PiecesReader

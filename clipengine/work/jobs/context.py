@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from clipengine import tracing
+from clipengine.basis import tracing
 from clipengine.clips.clip import Clip
-from clipengine.ledger.deliveries import Delivery
+from clipengine.ledger.webhooks.deliveries import Delivery
 
 Name = Literal["clip.cut", "clip.upload"]
 

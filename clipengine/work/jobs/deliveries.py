@@ -15,11 +15,11 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from clipengine import tracing
+from clipengine.basis import tracing
+from clipengine.basis.timecode import now_ms
 from clipengine.errors import ClipEngineError
-from clipengine.ledger.deliveries import Delivery
+from clipengine.ledger.webhooks.deliveries import Delivery
 from clipengine.outbound.network import SenderClosed
-from clipengine.timecode import now_ms
 from clipengine.webhooks.messages import rendered, with_links
 from clipengine.webhooks.schedule import next_delay_seconds
 from clipengine.webhooks.send import Outcome, Sender

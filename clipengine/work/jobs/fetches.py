@@ -12,7 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from clipengine.backoff import Backoff
+from clipengine.basis.backoff import Backoff
+from clipengine.basis.timecode import now_ms
+from clipengine.basis.tracing import bind
 from clipengine.errors import (
     Busy,
     ClipEngineError,
@@ -22,14 +24,12 @@ from clipengine.errors import (
     StorageError,
     Timeout,
 )
-from clipengine.ledger.fetches import Fetch, Origin
+from clipengine.ledger.recordings.fetches import Fetch, Origin
 from clipengine.outbound.download import Downloader, Response
 from clipengine.outbound.network import SenderClosed
 from clipengine.recordings.media_types import media_type
-from clipengine.settings import Fetching
+from clipengine.settings.settings import Fetching
 from clipengine.stores.base import Store
-from clipengine.timecode import now_ms
-from clipengine.tracing import bind
 from clipengine.work.jobs.partial_file import PartialFile, delete_part, recordings_with_parts
 from clipengine.work.previews.copies import LocalCopies
 from clipengine.work.retry import Stopping, retry_until_written

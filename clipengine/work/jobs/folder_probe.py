@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from clipengine.basis.moments import check_moment, note_left_out, utc
+from clipengine.basis.timecode import now_ms
 from clipengine.errors import RecordingUnreadable
-from clipengine.moments import check_moment, note_left_out, utc
 from clipengine.recordings.facts import SourceFacts, creation_time_of
 from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.recordings.piece_seek_index import PieceSeekIndex, seek_index_of
@@ -20,7 +21,6 @@ from clipengine.recordings.timeline.run_placing import Extent
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.folders import FolderFiles, read_folder
 from clipengine.stores.pieces_reader import PiecesReader
-from clipengine.timecode import now_ms
 from clipengine.work.children.jobs import Job, Message
 from clipengine.work.jobs.measuring import scans_of, with_sizes
 from clipengine.work.jobs.piece_probe import ProbedPieces

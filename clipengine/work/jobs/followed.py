@@ -10,9 +10,10 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import PurePosixPath
 
+from clipengine.basis.moments import rfc3339
+from clipengine.basis.timecode import now_ms
 from clipengine.errors import ClipEngineError, ObjectChanged, ObjectMissing, RecordingError
-from clipengine.ledger.live import Refresh
-from clipengine.moments import rfc3339
+from clipengine.ledger.recordings.live import Refresh
 from clipengine.recordings.assembly import StoredPiece, is_stored
 from clipengine.recordings.growing_file import GrowingFile
 from clipengine.recordings.playlist import MAX_PLAYLIST_BYTES, GrowingPlaylist, ranged_keys
@@ -21,7 +22,6 @@ from clipengine.recordings.segments import ByteRange, Segment
 from clipengine.recordings.timeline.growing import GrowingTrack
 from clipengine.stores.base import Store
 from clipengine.stores.playlists import stored_pieces
-from clipengine.timecode import now_ms
 from clipengine.work.jobs.piece_probe import read_growing
 from clipengine.work.jobs.silent_producers import longest_silence
 

@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 from pydantic import NonNegativeInt, TypeAdapter, ValidationError
 
-from clipengine.disk_space import UNLIMITED, DiskSpace
-from clipengine.fsync import fsync
+from clipengine.basis.disk_space import UNLIMITED, DiskSpace
+from clipengine.basis.fsync import fsync
 from clipengine.stores.os_errors import translate_os_errors
 
 _STATE_SUFFIX, _PART_SUFFIX = ".json", ".part"

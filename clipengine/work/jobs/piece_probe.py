@@ -7,12 +7,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from clipengine.basis.documents import ReadDocument, read_here
+from clipengine.basis.moments import utc
 from clipengine.clips.texts.language_tags import alpha3_of, canonical_language
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.warnings import code_of
-from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import RecordingUnreadable
-from clipengine.moments import utc
 from clipengine.recordings.assembly import ListedTrack, assemble
 from clipengine.recordings.facts import AudioFacts, SourceFacts, creation_time_of
 from clipengine.recordings.growing_file import FileEnd, GrowingFile

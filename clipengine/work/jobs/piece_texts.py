@@ -8,12 +8,12 @@ from contextlib import closing
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from clipengine.basis.documents import ReadDocument, read_here
 from clipengine.clips.texts.language_tags import alpha3_of, canonical_language
 from clipengine.clips.texts.segmented import TextSegment, join_segments
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.clips.texts.text_documents import SEGMENTED_TEXT
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES
-from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import InvalidBucketPath, InvalidRequest, InvalidTranscript, ObjectMissing, RecordingNotFound
 from clipengine.recordings.assembly import ListedText
 from clipengine.recordings.pieces import MICROSECONDS, PieceIndex, Run
@@ -21,7 +21,7 @@ from clipengine.recordings.segments import ByteRange, Segment
 from clipengine.stores.base import Store
 
 if TYPE_CHECKING:  # the command `cut` reads texts too, and starts sooner without the ledger
-    from clipengine.ledger.transcripts import Transcripts
+    from clipengine.ledger.texts.transcripts import Transcripts
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,9 @@ from contextlib import AbstractContextManager, closing
 from functools import partial
 from typing import Any
 
-from clipengine.documents import ReadDocument, read_here
+from clipengine.basis.documents import ReadDocument, read_here
+from clipengine.basis.timecode import now_ms
+from clipengine.basis.tracing import bind
 from clipengine.errors import (
     ClipEngineError,
     DecoderCrashed,
@@ -25,15 +27,13 @@ from clipengine.errors import (
     StorageError,
     StorageUnavailable,
 )
-from clipengine.ledger.recordings import Probe
+from clipengine.ledger.recordings.recordings import Probe
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.recordings.playlist import VariantChoice
-from clipengine.settings import Encoding
+from clipengine.settings.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store, StoredObject
 from clipengine.stores.playlists import names_pieces
-from clipengine.timecode import now_ms
-from clipengine.tracing import bind
 from clipengine.work.camera_files_left_out import report_left_out
 from clipengine.work.children.exit_status import retry_delay_ms
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts

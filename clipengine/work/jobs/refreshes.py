@@ -26,8 +26,11 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
+from clipengine.basis.documents import ReadDocument, read_here
+from clipengine.basis.moments import rfc3339
+from clipengine.basis.timecode import now_ms
+from clipengine.basis.tracing import bind
 from clipengine.clips.texts.subtitles import TextTrack
-from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import (
     ClipEngineError,
     ObjectChanged,
@@ -35,8 +38,7 @@ from clipengine.errors import (
     RecordingError,
     StorageError,
 )
-from clipengine.ledger.live import Added, Closed, Refresh
-from clipengine.moments import rfc3339
+from clipengine.ledger.recordings.live import Added, Closed, Refresh
 from clipengine.recordings.assembly import check_runs
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.file_name_pattern import FolderSource
@@ -47,15 +49,13 @@ from clipengine.recordings.recording import Recording
 from clipengine.recordings.timeline.clock import Clock
 from clipengine.recordings.timeline.clock_resets import split_at_clock_resets
 from clipengine.recordings.timeline.growing import check_gaps, continue_index, grown, held_back, known_extents, unread
-from clipengine.settings import Encoding
+from clipengine.settings.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.folders import MAX_FILES, FolderFiles, read_folder
 from clipengine.stores.growing_etag import is_growing
 from clipengine.stores.pieces_reader import PiecesReader
 from clipengine.stores.playlists import read_texts_of
 from clipengine.stores.producer_restarts import OVERWRITTEN, is_other_session, is_overwritten, left_of
-from clipengine.timecode import now_ms
-from clipengine.tracing import bind
 from clipengine.work.camera_files_left_out import report_left_out
 from clipengine.work.children.jobs import Job, Message, probe_job, probe_result, probe_texts
 from clipengine.work.children.kept_children import KeptChildren

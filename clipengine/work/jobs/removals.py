@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from clipengine.errors import ClipEngineError
-from clipengine.ledger.removals import Removal
+from clipengine.ledger.stored_objects.removals import Removal
 from clipengine.stores.base import MAX_DELETE, Store
 from clipengine.work.retry import retry_until_written
 from clipengine.work.worker import JobContext, Jobs, Retry

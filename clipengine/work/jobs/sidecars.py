@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from contextlib import closing
 from itertools import islice
 
+from clipengine.basis.documents import ReadDocument, read_here
 from clipengine.clips.texts.language_tags import language_in_name
 from clipengine.clips.texts.text_documents import TRANSCRIPT
 from clipengine.clips.texts.transcript_file import MAX_TRANSCRIPT_BYTES
-from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import (
     InvalidRequest,
     ObjectChanged,
@@ -24,7 +24,7 @@ from clipengine.errors import (
 )
 from clipengine.ingest.markers import MAX_FILE_BYTES, markers_of_file
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.transcripts import MAX_TRANSCRIPTS
+from clipengine.ledger.texts.transcripts import MAX_TRANSCRIPTS
 from clipengine.recordings.discovery import belongs_to, is_marker_file, sidecar_prefix
 from clipengine.recordings.markers import MAX_ADDED
 from clipengine.recordings.recording import Recording

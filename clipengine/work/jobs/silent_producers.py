@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from clipengine.basis.timecode import now_ms
 from clipengine.recordings.file_name_pattern import FolderSource
 from clipengine.recordings.timeline.growing import Growth
 from clipengine.stores.base import StoredObject
-from clipengine.timecode import now_ms
 
 SILENCE_SECONDS = 60  # without an addition after which a recording counts as ended, or three pieces if they are longer
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing
 from functools import partial
 
-from clipengine.backoff import Backoff
+from clipengine.basis.backoff import Backoff
+from clipengine.basis.tracing import bind
 from clipengine.clips.texts.cues import moved
 from clipengine.clips.texts.language_tags import parse_language
 from clipengine.clips.transcription import SAMPLE_RATE, Passage, Transcriber, Transcription, no_track
@@ -23,10 +24,9 @@ from clipengine.errors import (
     TranscriberUnavailable,
 )
 from clipengine.recordings.recording import Recording
-from clipengine.settings import Encoding
+from clipengine.settings.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.object_errors import as_recording_errors
-from clipengine.tracing import bind
 from clipengine.work.children.exit_status import retry_delay_ms
 from clipengine.work.children.jobs import Job
 from clipengine.work.children.pool import ChildPool

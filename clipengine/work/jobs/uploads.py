@@ -21,8 +21,8 @@ from clipengine.clips.clip import Clip, ClipResult
 from clipengine.clips.texts.cues import MEDIA_TYPES
 from clipengine.clips.texts.subtitles import TextTrack
 from clipengine.errors import ClipEngineError, ObjectMissing, VerificationFailed
-from clipengine.ledger.uploads import Finished
-from clipengine.settings import Settings
+from clipengine.ledger.clips.uploads import Finished
+from clipengine.settings.settings import Settings
 from clipengine.stores.base import Store
 from clipengine.work.jobs.context import clip_job
 from clipengine.work.jobs.scratch import Scratch

@@ -15,11 +15,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
+from clipengine.basis.timecode import exact, now_ms
 from clipengine.clips.plan.preview_pyramid import TILE_WIDTH, coarse_filmstrips, whole_waveform
 from clipengine.errors import Busy, ClipEngineError, NoMediaInRange, RecordingNotFound
 from clipengine.ledger.ledger import Ledger
 from clipengine.recordings.recording import Recording
-from clipengine.timecode import exact, now_ms
 from clipengine.work.previews.previews import Preview, Previews
 
 log = logging.getLogger(__name__)

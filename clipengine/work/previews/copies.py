@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from clipengine.disk_space import UNLIMITED, DiskSpace
+from clipengine.basis.disk_space import UNLIMITED, DiskSpace
 from clipengine.errors import DiskFull
 from clipengine.recordings.recording import Recording
 from clipengine.stores.base import ObjectReader, StoredObject

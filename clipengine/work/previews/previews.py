@@ -19,16 +19,16 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from clipengine.basis.disk_space import UNLIMITED, DiskSpace
 from clipengine.clips.plan.preview_pyramid import tile_moments
 from clipengine.clips.plan.proxy import proxy_segment
 from clipengine.clips.plan.read_jobs import FILMSTRIP, PROXY, WAVEFORM, ReadJob
-from clipengine.disk_space import UNLIMITED, DiskSpace
 from clipengine.errors import Busy, DecoderKilled, DecoderNotStarted, DiskFull, Internal, Timeout
-from clipengine.ledger.recordings import Recordings
+from clipengine.ledger.recordings.recordings import Recordings
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.recording import Recording
 from clipengine.recordings.seek_index import SeekIndex
-from clipengine.settings import Encoding
+from clipengine.settings.settings import Encoding
 from clipengine.stores.base import ObjectReader, Store
 from clipengine.stores.object_errors import as_recording_errors
 from clipengine.work.children.fonts import ChosenFont

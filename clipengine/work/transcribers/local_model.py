@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from clipengine.basis.documents import ReadDocument, read_here
 from clipengine.clips.texts.spoken import Spoken
 from clipengine.clips.texts.text_documents import SPOKEN
-from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import (
     ClipEngineError,
     DecoderKilled,
@@ -23,7 +23,7 @@ from clipengine.errors import (
     TranscriberFailed,
     TranscriberUnavailable,
 )
-from clipengine.settings import Encoding, Transcription
+from clipengine.settings.settings import Encoding, Transcription
 from clipengine.work.children.bytes_reader import BytesReader
 from clipengine.work.children.jobs import Message, transcribe_job
 from clipengine.work.children.process import Child

@@ -12,7 +12,7 @@ from clipengine.clips.transcription import SAMPLE_RATE
 from clipengine.errors import DecoderCrashed, NoMediaInRange
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.seek_index import SeekIndex
-from clipengine.settings import Encoding
+from clipengine.settings.settings import Encoding
 from clipengine.work.children.jobs import Job, read_job
 
 MAX_SECONDS = 120  # of sound, whose transcription a killed engine loses at most

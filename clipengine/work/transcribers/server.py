@@ -9,14 +9,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
+from clipengine.basis.documents import ReadDocument, read_here
 from clipengine.clips.texts.spoken import MAX_ANSWER_BYTES, Spoken
 from clipengine.clips.texts.text_documents import SPOKEN
 from clipengine.clips.transcription import SAMPLE_RATE
-from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import InvalidTranscript, TranscriberFailed, TranscriberUnavailable
 from clipengine.outbound.network import SenderClosed
 from clipengine.outbound.services import Service, ServiceAnswer, ServiceFailed
-from clipengine.settings import Transcription
+from clipengine.settings.settings import Transcription
 from clipengine.work.retry import Stopping
 from clipengine.work.transcribers.transcriber import Report, length_of, whisper_language
 

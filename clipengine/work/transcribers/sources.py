@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from functools import partial
 
+from clipengine.basis.documents import ReadDocument, read_here
 from clipengine.clips.transcription import Transcriber
-from clipengine.documents import ReadDocument, read_here
 from clipengine.errors import TranscriberFailed
 from clipengine.outbound.services import Service
-from clipengine.settings import Settings
+from clipengine.settings.settings import Settings
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.transcribers.local_model import LocalTranscriber, model_files
 from clipengine.work.transcribers.server import ServerTranscriber

@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from clipengine.disk_space import UNLIMITED, DiskSpace
+from clipengine.basis.disk_space import UNLIMITED, DiskSpace
 from clipengine.ledger.ledger import Ledger
-from clipengine.settings import Retention
+from clipengine.settings.settings import Retention
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from clipengine.disk_space import DiskSpace
+from clipengine.basis.disk_space import DiskSpace
 from clipengine.errors import ClipEngineError
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.base import Store

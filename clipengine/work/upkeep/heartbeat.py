@@ -6,7 +6,7 @@ import logging
 import threading
 
 from clipengine.errors import ClipEngineError
-from clipengine.ledger.engines import BEAT_SECONDS, Engines
+from clipengine.ledger.engines.engines import BEAT_SECONDS, Engines
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from clipengine.disk_space import DiskSpace
+from clipengine.basis.disk_space import DiskSpace
 from clipengine.errors import StorageError
 from clipengine.ledger.ledger import Ledger
 from clipengine.stores.base import Store

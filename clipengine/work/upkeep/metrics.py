@@ -25,10 +25,10 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from clipengine import __version__
+from clipengine.basis.moments import parse_moment
+from clipengine.basis.timecode import age_seconds
 from clipengine.errors import ClipEngineError
 from clipengine.ledger.ledger import Ledger
-from clipengine.moments import parse_moment
-from clipengine.timecode import age_seconds
 from clipengine.work.upkeep.health import Check
 
 # Error codes of clips that are not caused by the recording.

@@ -20,8 +20,9 @@ from typing import NamedTuple, TypeVar
 
 import watchfiles
 
-from clipengine.budget import Allowance
-from clipengine.documents import ReadDocument, read_here
+from clipengine.basis.budget import Allowance
+from clipengine.basis.documents import ReadDocument, read_here
+from clipengine.basis.timecode import now_ms
 from clipengine.errors import ClipEngineError, TooManyPieces
 from clipengine.ingest.jibri import described
 from clipengine.ledger.ledger import Ledger
@@ -39,7 +40,6 @@ from clipengine.recordings.file_name_pattern import UNREAD
 from clipengine.recordings.folder_rules import FolderRules, RuledFolder
 from clipengine.recordings.recording import RecordingSpec
 from clipengine.stores.base import Store, StoredObject
-from clipengine.timecode import now_ms
 from clipengine.work.camera_files_left_out import report_left_out
 from clipengine.work.jobs.sidecars import Sidecars
 from clipengine.work.recording_files import recognise

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from clipengine.documents import ReadDocument, read_here
+from clipengine.basis.documents import ReadDocument, read_here
+from clipengine.basis.timecode import now_ms
 from clipengine.errors import ObjectMissing, StorageDenied
 from clipengine.recordings.discovery import may_be_piece
 from clipengine.stores.base import Store, StoredObject
 from clipengine.stores.playlists import NamedObjects, named_objects
-from clipengine.timecode import now_ms
 
 # A registered playlist that is older is neither read nor kept: all objects beside it are registered, or are its pieces.
 _SETTLED_MS = 3_600_000

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from clipengine.access.roles import Scope
 from clipengine.api.http.requests.fields import LINE, Body, Filter, like, line
-from clipengine.ledger.keys import MAX_KEY_NAME, SCOPES
+from clipengine.ledger.people.keys import MAX_KEY_NAME, SCOPES
 
 
 class CreateKey(Body):

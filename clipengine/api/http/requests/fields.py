@@ -14,16 +14,16 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from clipengine.basis.moments import OutsideBounds, parse_moment
+from clipengine.basis.settings_table import NO_NUL, without_nul
+from clipengine.basis.timecode import parse_time
 from clipengine.clips.metadata import MAX_METADATA, MAX_TAG_CHARACTERS, MAX_TAGS
 from clipengine.clips.texts.language_tags import MAX_LANGUAGE_CHARACTERS, validated_language
 from clipengine.clips.texts.words import MAX_QUERY_CHARACTERS, indexed_words
 from clipengine.errors import InvalidRequest, InvalidWebhookUrl
-from clipengine.ledger.cursors import decode_cursor
-from clipengine.moments import OutsideBounds, parse_moment
+from clipengine.ledger.rows.cursors import decode_cursor
 from clipengine.objects.base import Status
 from clipengine.outbound.address import MAX_URL_CHARACTERS, parse
-from clipengine.settings_table import NO_NUL, without_nul
-from clipengine.timecode import parse_time
 
 N = TypeVar("N")
 MAX_MEMBERS = 200  # of one object or array of JSON; the largest usual one is a `metadata` of 100 keys

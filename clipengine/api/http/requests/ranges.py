@@ -10,11 +10,11 @@ from pydantic_core import PydanticCustomError
 
 from clipengine.api.http.requests.clips import KEPT_TOKENS, POINTS_TOKENS, Removables, SubtitlesOfClip
 from clipengine.api.http.requests.fields import MAX_TOKENS, Body, Seconds, like
+from clipengine.basis.settings_table import NO_NUL, without_nul
 from clipengine.clips.labels import MAX_LABEL_CHARACTERS
 from clipengine.clips.options.output import Output
 from clipengine.clips.options.without import MAX_REMOVED, KeptRange
 from clipengine.clips.ranges.range_file import MAX_ROWS, RangeFormat
-from clipengine.settings_table import NO_NUL, without_nul
 
 MAX_SEGMENTS = 1000
 _RANGE_TOKENS = 10  # with all fields: its braces, names, label, and commas

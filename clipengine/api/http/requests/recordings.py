@@ -23,15 +23,15 @@ from clipengine.api.http.requests.fields import (
     like,
     one_of,
 )
+from clipengine.basis.moments import OutsideBounds, parse_day
+from clipengine.basis.settings_table import NO_NUL, without_nul
 from clipengine.errors import InvalidWebhookUrl
-from clipengine.moments import OutsideBounds, parse_day
 from clipengine.objects.base import RecordingStatus
 from clipengine.outbound.address import worded
 from clipengine.outbound.download import MAX_URL_CHARACTERS as MAX_SOURCE_CHARACTERS
 from clipengine.outbound.download import parse_source
 from clipengine.recordings.file_name_pattern import MAX_CAMERA_CHARACTERS, MAX_PATTERN_CHARACTERS
 from clipengine.recordings.recording import SPEC_FIELDS, RecordingSpec
-from clipengine.settings_table import NO_NUL, without_nul
 
 
 def _source_address(text: str) -> str:

@@ -10,10 +10,10 @@ from pydantic import Field
 from clipengine.api.http.requests.clips import ClipLook, CreateClip
 from clipengine.api.http.requests.fields import Body, Filter, Moment, like
 from clipengine.api.http.validation import validate_body
+from clipengine.basis.settings_table import Options
 from clipengine.clips.request import ClipRequest
 from clipengine.rules.labels import LABEL_FIELDS
 from clipengine.rules.rule import LabelTemplate, MaxClips, RuleConditions, RuleName, RuleRanges, RuleSpec
-from clipengine.settings_table import Options
 
 _FIELDS = ", ".join(f"`${each}`" for each in LABEL_FIELDS)
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from clipengine.api.http.requests.fields import UNIQUE, Body, distinct, like
 from clipengine.api.http.requests.recordings import UploadMetadata
 from clipengine.api.http.validation import content_type, invalid_header, parse_json, validate_body
-from clipengine.budget import whole_number
+from clipengine.basis.budget import whole_number
 from clipengine.errors import (
     ChecksumMismatch,
     InvalidRequest,

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from clipengine.api.http.requests.fields import UNIQUE, Address, Body, Filter, Query, distinct, like
+from clipengine.basis.events import DEFAULT_EVENTS, EventType, MessageFormat
 from clipengine.errors import InvalidRequest
-from clipengine.events import DEFAULT_EVENTS, EventType, MessageFormat
 from clipengine.webhooks.sign import check_secret
 
 
