@@ -1,4 +1,4 @@
-"""All settings with their defaults and limits. `settings_sources` reads them.
+"""All settings with their defaults and limits. `settings.sources` reads them.
 
 `clipengine.toml` at the root of the project contains all defaults; a test compares it with this module.
 """
@@ -380,7 +380,7 @@ class Webhooks(SettingsTable):
 
 
 class Settings(SettingsTable):
-    """All settings. Frozen; created by `settings_sources.load`."""
+    """All settings. Frozen; created by `settings.sources.load`."""
 
     server: Server = Server()
     data: Data = Data()
