@@ -15,7 +15,6 @@ from clipengine.errors import InvalidRequest, InvalidTimeRange, located
 _MIN_SECONDS = 0.000_999_999  # the resolution of containers, a millisecond, after rounding errors of floats
 LENGTH_HINT = "Change the length of the range; some profiles have a lower limit than others (GIF and WebP: 30 s)."
 GapMode = Literal["hold", "skip", "fail"]  # how gaps of a recording of many files are cut
-MAX_WAIT_MS = 7 * 24 * 3600 * 1000  # until a range is recorded
 _RangeError = tuple[str, tuple[str, ...]]  # the error, and the invalid fields
 _BOTH = ("start_seconds", "end_seconds")
 TimeRange = tuple[int, int]  # start and end in ms since 1970

@@ -18,7 +18,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import peewee
 from peewee import OP
@@ -28,19 +28,18 @@ from clipengine.basis.row_format import FIRST_FORMAT
 from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip, ClipResult, ClipState, Step
 from clipengine.clips.clip_key import CLIP_KEY, clip_key, next_clip_key
-from clipengine.clips.edit import Part
 from clipengine.clips.metadata import merged
 from clipengine.clips.request import ClipRequest
 from clipengine.clips.spec import SPEC_FIELDS, STRUCTURED, spec_values
+from clipengine.clips.waiting import Awaited, next_step, step_at_timeout, wait_of_retry
 from clipengine.errors import (
     Cancelled,
     ClipEnded,
     ClipEngineError,
     ClipNotFailed,
     ClipNotFound,
-    NoMediaInRange,
-    NotRecordedYet,
     QueueFull,
+    RecordingError,
     RecordingNotComplete,
     RecordingNotFound,
 )
@@ -70,7 +69,6 @@ KEEP_TAG = "keep"  # of clips that the limit of the bytes of clips does not dele
 _NO_ROOM_MS = 5_000
 _NEVER = 1 << 62  # a clip that waits for its recording is not due
 _WAITS_AT_ONCE = 100
-_WAIT_HINT = "Try again later, with a later `wait_until`, or with `on_timeout`: `clamp`."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,29 +231,28 @@ class Clips:
     def _end_wait(self, clip: Clip) -> bool:
         if not all(is_known(self._database, part.recording_id) for part in clip.ranges):
             return False
-        if clip.on_timeout == "clamp" and all(part.start_seconds < self._written(part)[0] for part in clip.ranges):
-            return self._queue_waiting(clip)
-        error = NotRecordedYet.of(clip.ranges[-1].end_seconds, hint=_WAIT_HINT)
-        return self._fail(clip.clip_id, "queued", clip.attempt, error)
+        return self._go_on(clip, step_at_timeout(clip, self._awaited(clip)))
 
     def _queue_if_reached(self, clip: Clip) -> None:
         """Queue a waiting clip whose ranges are recorded, or as far as they are if the recordings have ended."""
-        for part in clip.ranges:
-            written, is_live = self._written(part)
-            if is_live and part.end_seconds > written:
-                return
-            if part.start_seconds >= written:
-                error = NoMediaInRange(f"the recording has ended at {written:g} s, before the range")
-                self._fail(clip.clip_id, "queued", clip.attempt, error)
-                return
-        self._queue_waiting(clip)
+        step = next_step(self._awaited(clip))
+        if step != "wait":
+            self._go_on(clip, step)
 
-    def _written(self, part: Part) -> tuple[float, bool]:
-        """Return the time up to which the recording of a part is known, and True if it is still written."""
-        row = self._database.by_key(RecordingRow, part.recording_id)
-        if row is None:
-            raise RecordingNotFound.of(part.recording_id)
-        return float(row["duration_seconds"]), bool(row["live"])
+    def _awaited(self, clip: Clip) -> list[Awaited]:
+        found = []
+        for part in clip.ranges:
+            row = self._database.by_key(RecordingRow, part.recording_id)
+            if row is None:
+                raise RecordingNotFound.of(part.recording_id)
+            found.append(Awaited(part, float(row["duration_seconds"]), bool(row["live"])))
+        return found
+
+    def _go_on(self, clip: Clip, step: Literal["cut"] | RecordingError) -> bool:
+        """Queue a waiting clip, or let it fail with this error. Return False if it does not wait any more."""
+        if step == "cut":
+            return self._queue_waiting(clip)
+        return self._fail(clip.clip_id, "queued", clip.attempt, step)
 
     def _queue_waiting(self, clip: Clip) -> bool:
         now = now_ms()
@@ -473,8 +470,7 @@ class Clips:
         values = entering("queued", error=None, completed_at=None, crashes=0, outage_ms=0, next_at=now)
         with self._database.transaction(ordered=False):
             clip = as_clip(self._row(id, lock=True))
-            if clip.wait_until is not None:  # it waits as long as before
-                wait_until = now + clip.wait_until - clip.created_at
+            if (wait_until := wait_of_retry(clip, now)) is not None:
                 values |= {"step": "waiting", "next_at": _NEVER, "wait_until": wait_until}
             if clip.state != "failed":
                 raise ClipNotFailed(f"the clip {id} is {clip.state if clip.ended else 'processing'}")

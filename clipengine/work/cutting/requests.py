@@ -6,16 +6,16 @@ from dataclasses import replace
 
 from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip
-from clipengine.clips.request import MAX_WAIT_MS, ClipRequest, check_expiry
+from clipengine.clips.request import ClipRequest, check_expiry
 from clipengine.clips.resolve import ClipSource, ResolvedClip, check_recordings, resolve_clip
-from clipengine.errors import InvalidRequest, NotRecordedYet, located
+from clipengine.clips.waiting import waiting_request
+from clipengine.errors import NotRecordedYet, located
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.texts.transcripts import MAX_TRANSCRIPTS
 from clipengine.outbound.webhook_addresses import check_address
 from clipengine.recordings.recording import Recording
 from clipengine.settings.settings import Settings
 
-_WAIT_MS = 300_000  # after the time at which the range should be recorded
 _SOON_HINT = "Its playlist is being read: ask again in a second, or give the range."
 
 
@@ -45,7 +45,7 @@ class ClipRequests:
         if request.webhook_url is not None:
             check_address(request.webhook_url, settings, pointer="/webhook_url", look_up=False)
         check_expiry(request.expires_at)
-        return replace(clip, request=_waiting(clip))
+        return replace(clip, request=waiting_request(clip.request, clip.lacking_seconds, now_ms()))
 
     def create(self, clip: ResolvedClip, *, yields: bool = False) -> Clip:
         """Queue a resolved clip, see `Clips.create`."""
@@ -66,15 +66,3 @@ class ClipRequests:
         found = ledger.transcripts.list(id, limit=MAX_TRANSCRIPTS).data if request.needs_transcripts else ()
         seek_index = ledger.recordings.seek_index(id) if seeks else None
         return ClipSource(recording, tuple(each.language for each in found), seek_index)
-
-
-def _waiting(clip: ResolvedClip) -> ClipRequest:
-    """Return the request with the time until which it waits for its recording. Raises InvalidRequest."""
-    request, now = clip.request, now_ms()
-    if request.wait_until is not None and not now < request.wait_until <= now + MAX_WAIT_MS:
-        with located(pointer="/wait_until"):
-            raise InvalidRequest("wait_until must be in the next 7 days", hint="Give such a time, or omit it.")
-    if not clip.lacking_seconds:
-        return replace(request, wait_until=None, on_timeout=None)
-    until = now + min(round(clip.lacking_seconds * 1000) + _WAIT_MS, MAX_WAIT_MS)
-    return replace(request, wait_until=request.wait_until or until)
