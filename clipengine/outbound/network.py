@@ -18,7 +18,7 @@ from typing import Any
 import certifi
 import httpcore
 
-from clipengine.basis.pace import Pace
+from clipengine.limits.pace import Pace
 from clipengine.outbound.address import Url
 
 MAX_HEAD_BYTES = 1 << 20  # of all responses before the body: redirects and 1xx as well

@@ -14,10 +14,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from clipengine.api.http.open_streams import SLOTS
 from clipengine.errors import StorageUnavailable
 from clipengine.ledger.audit.audit import AuditFilter
 from clipengine.ledger.recordings.recordings import RecordingFilter
+from clipengine.limits.shares import LIMITS, Limit
 from clipengine.stores.s3 import S3Store
 from clipengine.work.direct_uploads import DirectUploads
 from clipengine.work.upload_receiver import UploadReceiver
@@ -210,7 +210,7 @@ def test_upload_that_is_assembled_shows_its_state(
     send(http, path, 1, 2, 3, 4)
     send(http, other, 1, 2, 3, 4)
     monkeypatch.setattr(engine.store, "finish", slow)
-    monkeypatch.setitem(SLOTS, "assemblies of uploads", 2)  # of which the share of a key is one
+    monkeypatch.setitem(LIMITS, "assemblies of uploads", Limit(of_all=2))  # of which the share of a key is one
     with server.client() as asking, ThreadPoolExecutor(1) as pool:
         first = pool.submit(asking.get, path)
         assert assembling.wait(300)

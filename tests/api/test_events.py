@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 import pytest
 
-from clipengine.api.http import open_streams
 from clipengine.api.routes import events
 from clipengine.clips.clip import Clip
 from clipengine.errors import StorageUnavailable
+from clipengine.limits import shares
 from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer, RecordedEngine
 from tests.support.waiting import until
@@ -296,7 +296,7 @@ def test_streams_above_the_limit_are_rejected(
 def test_streams_of_one_key_are_limited_and_others_are_not(
     server: ApiServer, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(open_streams.MOST, "event streams", 2)
+    monkeypatch.setitem(shares.LIMITS, "event streams", shares.Limit(2))
     other = http.post("/v1/keys", json={"name": "other"}).json()["key"]
     with following(server), following(server):
         answer = http.get("/v1/events")
@@ -305,7 +305,7 @@ def test_streams_of_one_key_are_limited_and_others_are_not(
         assert answer.headers["retry-after"] == "10"
         with server.client(other) as client, client.stream("GET", "/v1/events") as stream:
             assert stream.status_code == 200
-    until(lambda: not server.app.state.streams._open)
+    until(lambda: not server.app.state.streams.used("event streams"))
     with following(server):
         pass
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from clipengine.api.http import body_pipe, open_streams
+from clipengine.api.http import body_pipe
 from clipengine.api.http.open_streams import LARGE_BYTES, OpenStreams
-from clipengine.api.http.rate_limit import RateLimiter
 from clipengine.errors import RateLimited
+from clipengine.limits import shares
+from clipengine.limits.rate import RateLimiter
 from clipengine.server import http_protocol
 from tests.support import raw_requests
 from tests.support.api import ApiServer, RecordedEngine, api_server, recorded_engine
@@ -313,7 +314,7 @@ class TestLargeBodies:
         self, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         assert self.send(http).status_code == 400
-        monkeypatch.setitem(open_streams.MOST, "large requests", 0)
+        monkeypatch.setitem(shares.LIMITS, "large requests", shares.Limit(0))
         answer = self.send(http)
         assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (429, "rate_limited", "10")
         assert answer.json()["detail"].startswith("0 large requests of this key or link are open")
@@ -323,7 +324,7 @@ class TestLargeBodies:
     def test_small_bodies_that_stand_for_much_work_count(
         self, http: httpx.Client, monkeypatch: pytest.MonkeyPatch, path: str
     ) -> None:
-        monkeypatch.setitem(open_streams.MOST, "large requests", 0)
+        monkeypatch.setitem(shares.LIMITS, "large requests", shares.Limit(0))
         assert http.post(path, json={}).json()["detail"].startswith("0 large requests")
 
     def test_only_those_of_one_key_take_turns(self, server: ApiServer, http: httpx.Client) -> None:
@@ -334,7 +335,7 @@ class TestLargeBodies:
         with ThreadPoolExecutor(1) as threads:
             try:
                 waiting = threads.submit(self.send, http)
-                until(lambda: streams._open["large requests", key.key_id] == 1)
+                until(lambda: streams._held["large requests", key.key_id] == 1)
                 assert self.send(http, b"[").status_code == 400
                 with server.client(other) as client:
                     assert self.send(client).status_code == 400

@@ -9,8 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import httpx
 import pytest
 
-from clipengine.api.http import open_streams
 from clipengine.clips.clip import Clip
+from clipengine.limits import shares
 from tests.support.api import FACTS, ApiServer, RecordedEngine
 from tests.support.waiting import until
 
@@ -63,7 +63,7 @@ def test_requests_of_one_key_leave_threads_to_others(
     with ThreadPoolExecutor(60) as pool:
         asked = [pool.submit(ask, server, clip, 0) for _ in range(60)]
         try:
-            for _ in range(open_streams.THREADS):
+            for _ in range(shares.THREADS):
                 assert at_once.acquire(timeout=300)
             headers = {"Authorization": f"Bearer {other}"}
             assert httpx.get(f"{server.url}/v1/clips", headers=headers, timeout=60).status_code == 200
@@ -77,7 +77,7 @@ def test_waiting_requests_of_one_key_are_limited(
     server: ApiServer, http: httpx.Client, engine: RecordedEngine, clip: Clip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Row 110 of the faults."""
-    monkeypatch.setitem(open_streams.MOST, "waiting requests", 2)
+    monkeypatch.setitem(shares.LIMITS, "waiting requests", shares.Limit(2))
     other = http.post("/v1/keys", json={"name": "other"}).json()["key"]
     with ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(ask, server, clip) for _ in range(2)]

@@ -10,9 +10,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from clipengine.api.http import open_streams
 from clipengine.api.routes import downloads, events
 from clipengine.clips.clip import Clip
+from clipengine.limits import shares
 from clipengine.server import http_server
 from tests.support.api import ApiServer, RecordedEngine
 from tests.support.memory import memory_growth_below
@@ -69,7 +69,7 @@ def test_open_downloads_of_a_link_are_limited(
             for path in (links[1], download):
                 assert http.get(path, headers={"Range": "bytes=0-9"}).status_code == 206
         until(lambda: http.get(links[0], headers={"Range": "bytes=0-9"}).status_code == 206)
-        monkeypatch.setitem(open_streams.MOST, "downloads", 0)
+        monkeypatch.setitem(shares.LIMITS, "downloads", shares.Limit(0))
         archive = http.post("/v1/clips/archive", json={"clip_ids": [clip.clip_id]})
         assert [http.get(download).status_code, archive.status_code] == [429, 429]
 

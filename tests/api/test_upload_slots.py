@@ -14,14 +14,16 @@ import httpx
 import pytest
 
 from clipengine.api.http import body_pipe
-from clipengine.api.http.open_streams import SLOTS, OpenStreams
-from clipengine.api.http.upload_slots import Slot, least_pace
+from clipengine.api.http.open_streams import OpenStreams
+from clipengine.api.http.upload_slots import Slot
 from clipengine.errors import Busy, RateLimited
+from clipengine.limits.pace import least_pace
+from clipengine.limits.shares import LIMITS
 from tests.support.api import ApiServer, RecordedEngine
 from tests.support.tus import BYTES, append, begin, offset
 from tests.support.waiting import until
 
-SHARE = SLOTS["uploads"] // 2
+SHARE = (LIMITS["uploads"].of_all or 0) // 2
 SIZE = 1000
 
 

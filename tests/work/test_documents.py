@@ -25,11 +25,11 @@ from clipengine.clips.texts.segmented import TextSegment, join_segments
 from clipengine.clips.texts.text_documents import SEGMENTED_TEXT, SPOKEN, TRANSCRIPT
 from clipengine.clips.transcript_searches import SENTENCES, SUGGESTIONS, sentence_search, suggestion_search
 from clipengine.errors import ClipEngineError, DecoderCrashed, RateLimited
+from clipengine.limits.shares import LIMITS
 from clipengine.recordings.facts import ChapterFacts
 from clipengine.recordings.packed_playlist import PLAYLIST
 from clipengine.work.children.pool import ChildPool
 from clipengine.work.documents import Documents, unpacked
-from clipengine.work.previews.queue import MAX_QUEUED_BY_OWNER
 
 VTT = "WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ann>one\n\n00:02.000 --> 00:03.000\ntwo &amp; three\nlines\n"
 MAP = 'URI="init.mp4",BYTERANGE="900@0"'
@@ -209,7 +209,7 @@ def test_documents_of_one_key_are_limited() -> None:
     found = Documents(Never(ahead=0))
     contexts = [
         found.requested(TRANSCRIPT, b"%d" % number, {"kind": "vtt"}, owner="key")
-        for number in range(MAX_QUEUED_BY_OWNER + 2)
+        for number in range((LIMITS["previews of this kind"].of_caller or 0) + 2)
     ]
     try:
         for each in contexts:

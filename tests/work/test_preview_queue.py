@@ -11,11 +11,10 @@ import pytest
 
 from clipengine.clips.plan.read_jobs import WAVEFORM
 from clipengine.errors import Busy, RateLimited
+from clipengine.limits.shares import LIMITS
 from clipengine.work.previews import queue as preview_queue
 from clipengine.work.previews.queue import (
     LONG_SECONDS,
-    MAX_QUEUED,
-    MAX_QUEUED_BY_OWNER,
     PreviewCancelled,
     PreviewQueue,
 )
@@ -80,6 +79,7 @@ def waiters() -> Iterator[ExitStack]:
         yield stack
 
 
+LIMIT = LIMITS["previews of this kind"]
 LANE_COUNT = WAVEFORM.lanes
 
 
@@ -203,7 +203,7 @@ def test_background_job_ends_if_it_may_not_run_unless_it_is_requested(work: Work
 
 
 def test_request_to_a_full_queue_is_rejected_as_busy(work: Work, waiters: ExitStack) -> None:
-    for number in range(LANE_COUNT + MAX_QUEUED):
+    for number in range(LANE_COUNT + (LIMIT.of_all or 0)):
         work.request(waiters, str(number), owner=f"key {number % 3}")
     with pytest.raises(Busy):
         work.request(waiters, "one too many", owner="key 4")
@@ -211,7 +211,7 @@ def test_request_to_a_full_queue_is_rejected_as_busy(work: Work, waiters: ExitSt
 
 def test_owner_with_too_many_queued_jobs_is_rejected_and_others_are_not(work: Work, waiters: ExitStack) -> None:
     """Row 87 of the faults: one key does not lock the others out."""
-    for number in range(LANE_COUNT + MAX_QUEUED_BY_OWNER):
+    for number in range(LANE_COUNT + (LIMIT.of_caller or 0)):
         work.request(waiters, str(number), owner="greedy")
     with pytest.raises(RateLimited):
         work.request(waiters, "one too many", owner="greedy")

@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import ClientDisconnect, Request
 
 from clipengine.api.http.rights import WAIT_SECONDS
-from clipengine.basis.pace import LEAST_BYTES_PER_SECOND, Pace
 from clipengine.errors import ClipEngineError, Internal, MalformedRequest, PayloadTooLarge
+from clipengine.limits.pace import LEAST_BYTES_PER_SECOND, Pace
 
 STALL_SECONDS = 60
 _PIPE_BYTES = 4 * 1024 * 1024

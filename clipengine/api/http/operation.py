@@ -35,7 +35,6 @@ from clipengine.api.http.former import FORMER_HEADERS, former_path, uses_former_
 from clipengine.api.http.open_streams import LARGE_BYTES, large_request, own_turn, set_caller, set_credential
 from clipengine.api.http.ports import Engine
 from clipengine.api.http.problems import problem
-from clipengine.api.http.rate_limit import RateLimiter
 from clipengine.api.http.requests.fields import B, Body, NoBody, NoQuery, Q
 from clipengine.api.http.rights import Rights
 from clipengine.api.http.validation import (
@@ -53,6 +52,7 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.people.principals import Principal
 from clipengine.ledger.rows.idempotency import Answer as StoredAnswer
 from clipengine.ledger.rows.permission import Owner, Permit
+from clipengine.limits.rate import RateLimiter
 from clipengine.objects.audit import AuditAction
 from clipengine.objects.base import ApiObject
 

@@ -9,9 +9,10 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
+from clipengine.limits.shares import SIGN_IN_THREADS, SIGN_INS_WAITING
 from clipengine.oidc.errors import TooManySignIns
 
-_THREADS, _WAITING, _WAIT_SECONDS = 8, 100, 10.0
+_WAIT_SECONDS = 10.0
 
 T = TypeVar("T")
 
@@ -19,7 +20,7 @@ T = TypeVar("T")
 class ProviderSlots:
     """Used by the event loop only."""
 
-    def __init__(self, threads: int = _THREADS, waiting: int = _WAITING) -> None:
+    def __init__(self, threads: int = SIGN_IN_THREADS, waiting: int = SIGN_INS_WAITING) -> None:
         self._free = asyncio.Semaphore(threads)
         self._limiter = anyio.CapacityLimiter(threads)
         self._most = threads + waiting

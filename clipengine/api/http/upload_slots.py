@@ -1,6 +1,6 @@
 """Slots of uploads: the threads that receive bodies, answer other requests of uploads, and assemble objects.
 
-Each kind has its own threads, and each caller a share of them (`open_streams.SLOTS`), so that no caller keeps others
+Each kind has its own threads, and each caller a share of them (`limits.shares`), so that no caller keeps others
 from uploading, or from ending an upload.
 """
 
@@ -8,26 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal, TypeVar
+from typing import TypeVar, get_args
 
 import anyio
 import anyio.to_thread
 from starlette.types import Scope
 
-from clipengine.api.http.open_streams import SLOTS, OpenStreams, open_stream
-from clipengine.basis.pace import LEAST_BYTES_PER_SECOND
-
-SlotKind = Literal["uploads", "requests of uploads", "assemblies of uploads"]
+from clipengine.api.http.open_streams import OpenStreams, open_stream
+from clipengine.limits.pace import least_pace
+from clipengine.limits.shares import LIMITS, SlotKind
 
 T = TypeVar("T")
-
-
-def least_pace(used: int) -> int:
-    """Return the least throughput of a sender, in bytes per second, while so many slots receive bodies.
-
-    It doubles with every two slots beyond half of them: when slots are rare, slow senders leave them.
-    """
-    return LEAST_BYTES_PER_SECOND << max(0, used - SLOTS["uploads"] // 2) // 2
 
 
 class Slot:
@@ -50,7 +41,7 @@ class UploadSlots:
     """Used by the event loop only."""
 
     def __init__(self) -> None:
-        self._threads = {kind: anyio.CapacityLimiter(most) for kind, most in SLOTS.items()}
+        self._threads = {kind: anyio.CapacityLimiter(LIMITS[kind].of_all or 0) for kind in get_args(SlotKind)}
 
     @contextmanager
     def taken(self, scope: Scope, kind: SlotKind) -> Iterator[Slot]:

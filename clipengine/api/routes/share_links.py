@@ -20,7 +20,6 @@ from clipengine.api.http.access import Action, Object, may
 from clipengine.api.http.open_streams import set_caller
 from clipengine.api.http.operation import Public, in_session, json_response
 from clipengine.api.http.ports import Engine
-from clipengine.api.http.rate_limit import RateLimiter
 from clipengine.api.http.visitor_texts import VisitorTexts, texts_for
 from clipengine.api.routes.downloads import serve_clip, serve_poster
 from clipengine.api.routes.page import store_origins
@@ -30,6 +29,7 @@ from clipengine.clips.clip import Clip
 from clipengine.errors import ClipNotFound, NotFound, StorageError, StorageUnavailable
 from clipengine.ledger.clips.shares import Share
 from clipengine.ledger.database.act import Actor
+from clipengine.limits.rate import RateLimiter
 from clipengine.objects.audit import AuditAction
 from clipengine.stores.base import Store
 

@@ -15,11 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from clipengine.errors import Busy, RateLimited
+from clipengine.errors import Busy
+from clipengine.limits.shares import check_share
 
 LONG_SECONDS = 10.0  # jobs that are expected to take longer run one at a time, so that one lane is left to short ones
-MAX_QUEUED = 64  # of each kind
-MAX_QUEUED_BY_OWNER = 32  # of each kind
 _GRACE_SECONDS = 3.0
 _STOP_SECONDS = 1.0
 
@@ -123,11 +122,10 @@ class PreviewQueue:
             job = self._jobs.get(name)
             if job is None or job.cancelled:
                 queued = self._queued(kind)
-                if self._stopping or len(queued) >= MAX_QUEUED:
-                    raise Busy(f"{len(queued)} previews of this kind are queued", retry_after=2)
+                if self._stopping:
+                    raise Busy("The server is stopping")
                 own = sum(each.owner == owner for each in queued)
-                if own >= MAX_QUEUED_BY_OWNER:
-                    raise RateLimited(f"{own} previews of this kind are queued for this key", retry_after=2)
+                check_share("previews of this kind", held=own, used=len(queued))
                 job = self._add(name, kind, seconds, run, owner)
             job.waiters += 1
             job.abandoned_at = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clipengine.basis.pace import LEAST_BYTES_PER_SECOND, Pace
+from clipengine.limits.pace import LEAST_BYTES_PER_SECOND, Pace
 
 
 def test_slow_sender_is_rejected_after_the_window() -> None:

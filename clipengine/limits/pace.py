@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from clipengine.limits.shares import LIMITS
+
 LEAST_BYTES_PER_SECOND = 1024
+_RARE = (LIMITS["uploads"].of_all or 0) // 2  # slots of uploads in use from which on they are rare
 
 
 class Pace:
@@ -33,3 +36,11 @@ class Pace:
         if self._received < self._waited * (least := self._least()):
             raise TimeoutError(f"less than {least} bytes per second")
         self._waited, self._received = 0.0, 0
+
+
+def least_pace(used: int) -> int:
+    """Return the least throughput of a sender, in bytes per second, while so many slots receive bodies.
+
+    It doubles with every two slots beyond half of them: when slots are rare, slow senders leave them.
+    """
+    return LEAST_BYTES_PER_SECOND << max(0, used - _RARE) // 2
