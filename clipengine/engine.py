@@ -150,7 +150,7 @@ class Engine:
             ),
         }
         self._make_after_events()
-        self._own_endpoints = [ConfiguredEndpoint(*each) for each in configured_endpoints(settings.webhooks)]
+        self._own_endpoints = configured_endpoints(settings.webhooks)
         self._queues = self._build_queues()
         self._sweep = Sweep(self._run_maintenance, lambda: self._queues["chores"].put("tidy"))
         queues = list(self._queues.values())
@@ -178,7 +178,7 @@ class Engine:
         """Let the ledger create the shares and transcriptions that the settings ask for with each clip or recording."""
         settings, transcription = self.settings, self.settings.transcription
         if settings.webhooks.links:
-            self.ledger.share_ready_clips(keep_ms=settings.shares.keep_ms)
+            self.ledger.share_ready_clips(keep_ms=settings.link_keep_ms)
         if transcription.ahead:
             self.ledger.transcribe_ahead(transcription.sources[0], transcription.language or None)
 
@@ -253,8 +253,8 @@ class Engine:
         self.disk.restore()
         self.disk.freeing(self._heartbeat.start)  # the disk may be full
         if leads:
-            self.ledger.endpoints.sync_settings(self._own_endpoints)
             self._sync_rules()
+            self._sync_endpoints()
         orphans = self._maintenance.release_orphans()
         self._scratch.prepare()
         self.previews.copies.clear()
@@ -290,6 +290,16 @@ class Engine:
             self.ledger.rules.sync_settings(rules)
         except Conflict as error:
             raise SettingsError(f"rules: {error.message}", hint=error.hint) from None
+
+    def _sync_endpoints(self) -> None:
+        """Store the webhook endpoints of the settings, with the ids of the rules that they name."""
+        ids = {rule.name: rule.rule_id for rule in self.ledger.rules.all() if rule.origin == "settings"}
+        wanted = []
+        for url, secret, events, format, wants in self._own_endpoints:
+            named = wants.get("rules")
+            wants = wants | ({"rules": [ids[name] for name in named]} if named else {})
+            wanted.append(ConfiguredEndpoint(url, secret, events, format, wants))
+        self.ledger.endpoints.sync_settings(wanted)
 
     def drain(self, seconds: float) -> bool:
         """Claim no more clips and probes, and wait until the current ones are cut, uploaded and probed.

@@ -192,6 +192,10 @@ _OIDC = {"ENABLED": "true", "ISSUER": "https://auth.example.org", "CLIENT_ID": "
         ({"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": "[10.0.0.0/8]"}, "CLIPENGINE_WEBHOOKS__ALLOW_CIDRS"),
         ({"CLIPENGINE_WEBHOOKS__ALLOW_CIDRS": '["10.0.0/8"]'}, "webhooks.allow_cidrs: '10.0.0/8' is not a network"),
         ({"CLIPENGINE_WEBHOOKS__ENDPOINTS": '[{url = "http://a", secret = "short"}]'}, "webhooks.endpoints.0.secret"),
+        (
+            {"CLIPENGINE_WEBHOOKS__ENDPOINTS": '[{url = "a", secret = "ssssssssssssssss", wants = {rules = ["a"]}}]'},
+            "webhooks.endpoints.0.wants.rules: no [[rules]] table has the name 'a'",
+        ),
         ({"CLIPENGINE_STORAGE__SECRET_KEY_FILE": "/nowhere/secret"}, "CLIPENGINE_STORAGE__SECRET_KEY_FILE"),
         ({"CLIPENGINE_PROFILES__WEB__CONTAINER": "webm"}, 'profiles.web: container "webm" cannot hold'),
         ({"CLIPENGINE_CONFIG": "/nowhere/clipengine.toml"}, "/nowhere/clipengine.toml"),
@@ -202,6 +206,23 @@ def test_invalid_setting_is_named(environ: dict[str, str], named: str) -> None:
         load(environ=environ)
     assert named in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("environ", "days"),
+    [
+        ({}, 30),
+        ({"SHARES__EXPIRES_DAYS": "7"}, 7),
+        ({"SHARES__EXPIRES_DAYS": "90"}, 30),
+        ({"SHARES__EXPIRES_DAYS": "7", "WEBHOOKS__LINK_DAYS": "14"}, 14),
+        ({"SHARES__EXPIRES_DAYS": "7", "WEBHOOKS__LINK_DAYS": "0"}, None),
+    ],
+)
+def test_links_of_webhooks_end(tmp_path: Path, environ: dict[str, str], days: int | None) -> None:
+    config = tmp_path / "clipengine.toml"
+    config.touch()
+    settings = load(config, environ={f"CLIPENGINE_{name}": value for name, value in environ.items()})
+    assert settings.link_keep_ms == (None if days is None else days * 24 * 3600 * 1000)
 
 
 def as_toml(tables: list[dict[str, str]]) -> str:

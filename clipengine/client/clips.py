@@ -18,6 +18,7 @@ from clipengine.client.models import (
     ClipData,
     ClipPlan,
     Delivery,
+    ListedShare,
     Object,
     Page,
     Selection,
@@ -333,6 +334,16 @@ class ClipCalls(Generic[C]):
         answer = yield from self._api.get(route("clips", clip_id, "shares"), {"limit": limit, "cursor": cursor})
         return Page.of(answer, Share.from_object)
 
+    def all_shares(
+        self, *, expires: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> Steps[Page[ListedShare]]:
+        """Return one page of the shares of all clips, newest first, each with the label of its clip.
+
+        `expires="never"` returns only shares without an end.
+        """
+        answer = yield from self._api.get("/v1/shares", {"expires": expires, "limit": limit, "cursor": cursor})
+        return Page.of(answer, ListedShare.from_object)
+
     def share_link(self, clip_id: str, share_id: str) -> Steps[SharedLink]:
         """Return a share with its link. `url` is None, with `url_reason`, if it cannot be shown again."""
         return SharedLink.from_object((yield from self._api.get(route("clips", clip_id, "shares", share_id))))
@@ -400,6 +411,8 @@ class Clips(Resource[ClipCalls[Clip]]):
     deliveries = blocking(ClipCalls[Clip].deliveries)
     share = blocking(ClipCalls[Clip].share)
     shares = blocking(ClipCalls[Clip].shares)
+    all_shares = blocking(ClipCalls[Clip].all_shares)
+    each_share = iterating(ClipCalls[Clip].all_shares)
     share_link = blocking(ClipCalls[Clip].share_link)
     share_code = blocking(ClipCalls[Clip].share_code)
     unshare = blocking(ClipCalls[Clip].unshare)
@@ -455,6 +468,8 @@ class AsyncClips(AsyncResource[ClipCalls[AsyncClip]]):
     deliveries = awaiting(ClipCalls[AsyncClip].deliveries)
     share = awaiting(ClipCalls[AsyncClip].share)
     shares = awaiting(ClipCalls[AsyncClip].shares)
+    all_shares = awaiting(ClipCalls[AsyncClip].all_shares)
+    each_share = aiterating(ClipCalls[AsyncClip].all_shares)
     share_link = awaiting(ClipCalls[AsyncClip].share_link)
     share_code = awaiting(ClipCalls[AsyncClip].share_code)
     unshare = awaiting(ClipCalls[AsyncClip].unshare)

@@ -35,6 +35,7 @@ from clipengine.objects.recording import RecordingObject
 from clipengine.objects.rule import RuleObject as Rule
 from clipengine.objects.rule import TriedRuleObject as TriedRule
 from clipengine.objects.segments import SegmentsObject as Segments
+from clipengine.objects.share import ListedShareObject as ListedShare
 from clipengine.objects.share import NewShareObject as Share
 from clipengine.objects.share import SharedLinkObject as SharedLink
 from clipengine.objects.transcript import SearchHitObject as SearchHit
@@ -59,6 +60,7 @@ __all__ = [
     "Frames",
     "Framing",
     "ListedPieces",
+    "ListedShare",
     "Me",
     "NextMoment",
     "Object",

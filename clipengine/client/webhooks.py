@@ -69,11 +69,13 @@ class WebhookCalls:
         secret: str | None = None,
         enabled: bool | None = None,
         format: str | None = None,
+        wants: Mapping[str, Sequence[str]] | None = None,
         idempotency_key: str | None = None,
     ) -> Steps[Webhook]:
         """Create an endpoint. Only this response contains its secret, which the server generates unless given.
 
-        `format` is `json`, or `slack` or `discord` for an incoming webhook of that service.
+        `format` is `json`, or `slack` or `discord` for an incoming webhook of that service. `wants` has lists of
+        `tags`, `rules` (ids) and `series`: an event of a clip or a recording must have a value of each list.
         """
         body: Object = {"url": url}
         if events is not None:
@@ -84,6 +86,8 @@ class WebhookCalls:
             body["enabled"] = enabled
         if format is not None:
             body["format"] = format
+        if wants is not None:
+            body["wants"] = {name: list(values) for name, values in wants.items()}
         answer = yield from self._api.create("/v1/webhooks", body, idempotency_key=idempotency_key)
         return Webhook.from_object(answer)
 
@@ -103,11 +107,14 @@ class WebhookCalls:
         secret: str | None = None,
         enabled: bool | None = None,
         format: str | None = None,
+        wants: Mapping[str, Sequence[str]] | None = None,
     ) -> Steps[Webhook]:
-        """Change the given properties of an endpoint."""
+        """Change the given properties of an endpoint. With `wants={}` it gets all events again."""
         body = without_none(
             {"url": url, "events": events and list(events), "secret": secret, "enabled": enabled, "format": format}
         )
+        if wants is not None:
+            body["wants"] = {name: list(values) for name, values in wants.items()}
         return Webhook.from_object((yield from self._api.send("PATCH", route("webhooks", webhook_id), json=body)))
 
     def delete(self, webhook_id: str) -> Steps[None]:

@@ -228,8 +228,8 @@ class Ledger:
 
     def share_ready_clips(self, *, keep_ms: int | None) -> None:
         """From now on, create a share with each `clip.ready`, for its webhooks. It expires after `keep_ms`."""
-        self.events.on_ready = lambda event_id, clip: self.shares.create_for_event(
-            event_id, clip.clip_id, keep_ms=keep_ms
+        self.events.on_ready = lambda event_id, clip, hosts: self.shares.create_for_event(
+            event_id, clip.clip_id, keep_ms=keep_ms, webhook_hosts=hosts
         )
 
     def transcribe_ahead(self, source: Transcriber, language: str | None) -> None:

@@ -23,6 +23,15 @@ class ShareObject(ApiObject):
     views: int = 0
     last_viewed_at: MaybeTime = None
     created_by: str | None = None
+    webhook_hosts: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class ListedShareObject(ShareObject):
+    """A link to one clip, in the list of the links to all clips."""
+
+    label: str = ""
+    """Label of the clip."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,20 @@ DeliveryStatus = Literal["pending", "sending", "delivered", "failed"]
 DISABLED_BY_REQUEST = "disabled by request"  # `disabled_reason` of a webhook that was disabled through the API
 
 
+class WantsObject(TypedDict, total=False):
+    """Lists that limit the events of clips and recordings: each list that is given must have a value of the event.
+
+    Events of recordings have no rule.
+    """
+
+    tags: list[str]
+    """Tags of the clip, or of the recording."""
+    rules: list[str]
+    """Ids of rules that have made the clip."""
+    series: list[str]
+    """Series of the recording."""
+
+
 @dataclass(frozen=True)
 class WebhookObject(ApiObject):
     """A webhook endpoint."""
@@ -32,6 +46,7 @@ class WebhookObject(ApiObject):
     disabled_reason: str | None = None
     failing_since: MaybeTime = None
     format: MessageFormat = "json"
+    wants: WantsObject | None = None
 
 
 @dataclass(frozen=True)

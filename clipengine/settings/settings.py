@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_va
 from clipengine.basis.events import DEFAULT_EVENTS, EventType, MessageFormat
 from clipengine.basis.settings_table import SettingsTable
 from clipengine.clips.clip_key import CLIP_KEY, check_clip_key
+from clipengine.clips.metadata import MAX_TAGS
 from clipengine.clips.options.output import WATERMARK_NAME, OutputLimits
 from clipengine.clips.options.profiles import Profile
 from clipengine.clips.options.watermarks import Watermark, check_watermark
@@ -347,12 +348,19 @@ class Folder(SettingsTable):
         return FolderRule(self.folder, self.pattern, self.timezone, self.series)
 
 
+class EndpointWants(SettingsTable):
+    tags: Annotated[tuple[str, ...], Field(max_length=MAX_TAGS)] = ()
+    rules: Annotated[tuple[str, ...], Field(max_length=MAX_CONFIGURED_RULES)] = ()  # names of [[rules]]
+    series: Annotated[tuple[str, ...], Field(max_length=MAX_TAGS)] = ()
+
+
 class Webhooks(SettingsTable):
     class Endpoint(SettingsTable):
         url: str
         secret: SecretStr
         events: tuple[EventType, ...] = DEFAULT_EVENTS
         format: MessageFormat = "json"
+        wants: EndpointWants = EndpointWants()
 
         @field_validator("secret")
         @classmethod
@@ -365,6 +373,7 @@ class Webhooks(SettingsTable):
     timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10
     parallel_deliveries: Annotated[int, Field(ge=1, le=16)] = 4  # to one endpoint
     links: bool = False
+    link_days: Annotated[float, Field(ge=0, le=36_500)] = 30  # of shares that are made for an event; 0: never
     allow_cidrs: tuple[str, ...] = ()
 
     @field_validator("allow_cidrs")
@@ -404,6 +413,16 @@ class Settings(SettingsTable):
     watermarks: dict[Annotated[str, Field(pattern=WATERMARK_NAME)], Watermark] = Field(default_factory=dict)
     profiles: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")], Profile] = Field(default_factory=dict)
 
+    @property
+    def link_keep_ms(self) -> int | None:
+        """Return for how long a share works that is made for a webhook, or None for ever.
+
+        Without `webhooks.link_days`, a shorter `shares.expires_days` limits these shares too, as in 0.2.0.
+        """
+        days, others = self.webhooks.link_days, self.shares.expires_days
+        is_default = "link_days" not in self.webhooks.model_fields_set
+        return _milliseconds(min(days, others) if is_default and others else days)
+
     @model_validator(mode="before")
     @classmethod
     def _default_profile(cls, values: Any) -> Any:
@@ -415,6 +434,16 @@ class Settings(SettingsTable):
     def _links_have_an_address(self) -> Settings:
         if self.webhooks.links and not (self.server.public_url and self.shares.enabled):
             raise ValueError("webhooks.links needs server.public_url, and shares.enabled = true")
+        return self
+
+    @model_validator(mode="after")
+    def _wanted_rules_exist(self) -> Settings:
+        names = {rule.name for rule in self.rules}
+        for number, endpoint in enumerate(self.webhooks.endpoints):
+            for name in endpoint.wants.rules:
+                if name not in names:
+                    where, shown = f"webhooks.endpoints.{number}.wants.rules", repr(name)[:_SHOWN_CHARACTERS]
+                    raise ValueError(f"{where}: no [[rules]] table has the name {shown}")
         return self
 
     @model_validator(mode="after")

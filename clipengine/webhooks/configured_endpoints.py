@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from clipengine.basis.events import MessageFormat
 from clipengine.errors import InvalidRequest, SettingsError
 from clipengine.outbound.address import parse
@@ -9,9 +11,19 @@ from clipengine.settings.settings import Webhooks
 from clipengine.webhooks.sign import check_secret
 
 
-def configured_endpoints(settings: Webhooks) -> list[tuple[str, str, tuple[str, ...], MessageFormat]]:
-    """Return (URL, secret, events, format) of each. Raises SettingsError that lists every invalid URL and secret."""
-    found: list[tuple[str, str, tuple[str, ...], MessageFormat]] = []
+class ConfiguredEndpoint(NamedTuple):
+    """One endpoint of the settings. `wants` names the rules."""
+
+    url: str
+    secret: str
+    events: tuple[str, ...]
+    format: MessageFormat
+    wants: dict[str, list[str]]
+
+
+def configured_endpoints(settings: Webhooks) -> list[ConfiguredEndpoint]:
+    """Return the endpoints. Raises SettingsError that lists every invalid URL and secret."""
+    found: list[ConfiguredEndpoint] = []
     errors: list[str] = []
     for number, endpoint in enumerate(settings.endpoints):
         secret = endpoint.secret.get_secret_value()
@@ -20,7 +32,8 @@ def configured_endpoints(settings: Webhooks) -> list[tuple[str, str, tuple[str, 
                 check(text)
             except InvalidRequest as error:
                 errors.append(f"webhooks.endpoints.{number}.{key}: {error.message}")
-        found.append((endpoint.url, secret, tuple(endpoint.events), endpoint.format))
+        wants = {name: list(values) for name, values in dict(endpoint.wants).items() if values}
+        found.append(ConfiguredEndpoint(endpoint.url, secret, endpoint.events, endpoint.format, wants))
     if errors:
         raise SettingsError("; ".join(errors))
     return found

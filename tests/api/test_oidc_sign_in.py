@@ -566,7 +566,7 @@ def test_cookies_over_https_belong_to_the_host_alone(tmp_path: Path, provider: L
 def test_engine_of_the_release_before_keeps_users_out(
     page: httpx.Client, provider: LyingProvider, engine: RecordedEngine, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(engine.ledger.engines, "without_users", lambda: ["cutter-7 pid 42"])
+    monkeypatch.setattr(engine.ledger.engines, "of_release_0_2", lambda: ["cutter-7 pid 42"])
     answer = sign_in(page, provider)
     assert (answer.status_code, "cutter-7 pid 42" in answer.text) == (409, True)
     assert sessions(engine) == 0

@@ -123,6 +123,20 @@ class TestShares:
         assert listed.json()["data"] == [{key: share[key] for key in share if not key.endswith(links)}]
         assert token not in listed.text
 
+    def test_list_of_all_shares_has_labels_and_no_links(self, http: httpx.Client, done: Clip) -> None:
+        endless, ending = create(http, done), create(http, done, expires_at="2040-01-31T12:00:00Z")
+        listed = http.get("/v1/shares")
+        ids = [share["share_id"] for share in listed.json()["data"]]
+        assert set(ids) == {endless["share_id"], ending["share_id"]}
+        assert {share["label"] for share in listed.json()["data"]} == {done.label}
+        assert token_of(endless) not in listed.text
+        (only,) = http.get("/v1/shares?expires=never").json()["data"]
+        assert (only["share_id"], only["webhook_hosts"]) == (endless["share_id"], None)
+        cursor = http.get("/v1/shares?limit=1").json()["next_cursor"]
+        assert [each["share_id"] for each in http.get(f"/v1/shares?limit=1&cursor={cursor}").json()["data"]] == ids[1:]
+        for query in ("expires=soon", f"expires=never&cursor={cursor}"):
+            assert http.get(f"/v1/shares?{query}").status_code == 422, query
+
     def test_token_is_stored_as_a_hash_only(self, share: dict[str, Any], server: ApiServer, tmp_path: Path) -> None:
         token = token_of(share).encode()
         files = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]

@@ -16,8 +16,20 @@ from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer, RecordedEngine
 from tests.support.selection import cases
 
+RULE = {"name": "Openings", "ranges": {"kind": "first", "seconds": 30}}
 URL = "http://127.0.0.1:9/hook"
-KEYS = ["webhook_id", "url", "events", "enabled", "origin", "created_at", "disabled_reason", "failing_since", "format"]
+KEYS = [
+    "webhook_id",
+    "url",
+    "events",
+    "enabled",
+    "origin",
+    "created_at",
+    "disabled_reason",
+    "failing_since",
+    "format",
+    "wants",
+]
 DELIVERY_KEYS = [
     "delivery_id",
     "event_id",
@@ -161,13 +173,65 @@ class TestEndpoints:
         assert http.patch(path, json={"enabled": True}).json()["format"] == "discord"
         assert code(http.post("/v1/webhooks", json={"url": URL, "format": "teams"})) == (422, "invalid_request")
 
+    def test_what_is_wanted_is_chosen_and_changed(self, http: httpx.Client, engine: RecordedEngine) -> None:
+        rule = http.post("/v1/rules", json=RULE).raise_for_status().json()["rule_id"]
+        wants = {"tags": ["best"], "rules": [rule], "series": ["standup"]}
+        made = http.post("/v1/webhooks", json={"url": URL, "wants": wants}).raise_for_status().json()
+        path = f"/v1/webhooks/{made['webhook_id']}"
+        assert (made["wants"], http.get(path).json()["wants"]) == (wants, wants)
+        assert http.patch(path, json={"events": ["clip.failed"]}).json()["wants"] == wants
+        assert http.patch(path, json={"wants": {"tags": ["keep"]}}).json()["wants"] == {"tags": ["keep"]}
+        for all_events in (None, {}, {"tags": []}):
+            assert http.patch(path, json={"wants": {"series": ["a"]}}).json()["wants"] == {"series": ["a"]}
+            assert http.patch(path, json={"wants": all_events}).json()["wants"] is None
+
+    @pytest.mark.parametrize(
+        ("wants", "pointer"),
+        [
+            ({"rules": ["rule_unknown"]}, "/wants/rules/0"),
+            ({"rules": ["r\0"]}, "/wants/rules/0"),
+            ({"rules": ["r" * 41]}, "/wants/rules/0"),
+            ({"rules": [f"rule_{n}" for n in range(101)]}, "/wants/rules"),
+            ({"tags": ["a,b"]}, "/wants/tags/0"),
+            ({"tags": ["a", "a"]}, "/wants/tags"),
+            ({"tags": [f"{n}" for n in range(21)]}, "/wants/tags"),
+            ({"series": [""]}, "/wants/series/0"),
+            ({"series": ["s" * 201]}, "/wants/series/0"),
+            ({"labels": ["a"]}, "/wants/labels"),
+            (["tags"], "/wants"),
+        ],
+    )
+    def test_invalid_want_is_rejected(self, http: httpx.Client, webhook: str, wants: object, pointer: str) -> None:
+        for answer in (
+            http.post("/v1/webhooks", json={"url": URL, "wants": wants}),
+            http.patch(f"/v1/webhooks/{webhook}", json={"wants": wants}),
+        ):
+            assert code(answer) == (422, "invalid_request")
+            assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
+        assert len(http.get("/v1/webhooks").json()["data"]) == 1
+
+    def test_engine_of_the_release_before_refuses_what_is_wanted(
+        self, http: httpx.Client, webhook: str, engine: RecordedEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engine.ledger.engines, "of_release_0_2", lambda: ["cutter-7 pid 42"])
+        for answer in (
+            http.post("/v1/webhooks", json={"url": URL, "wants": {"tags": ["best"]}}),
+            http.patch(f"/v1/webhooks/{webhook}", json={"wants": {"tags": ["best"]}}),
+        ):
+            assert (code(answer), "cutter-7 pid 42" in answer.text) == ((409, "conflict"), True)
+        assert http.patch(f"/v1/webhooks/{webhook}", json={"wants": None}).status_code == 200
+
     def test_endpoint_from_the_settings_is_read_only(self, http: httpx.Client, engine: RecordedEngine) -> None:
         (endpoint,) = engine.ledger.endpoints.sync_settings(
             [ConfiguredEndpoint(URL, "a-secret-of-settings", ["clip.ready"])]
         )
         path = f"/v1/webhooks/{endpoint.webhook_id}"
         assert http.get(path).json()["origin"] == "settings"
-        for answer in (http.delete(path), http.patch(path, json={"events": ["clip.failed"]})):
+        for answer in (
+            http.delete(path),
+            http.patch(path, json={"events": ["clip.failed"]}),
+            http.patch(path, json={"wants": None}),
+        ):
             assert code(answer) == (409, "conflict")
             assert "restart" in answer.json()["detail"]
         assert http.patch(path, json={"enabled": False}).json()["enabled"] is False

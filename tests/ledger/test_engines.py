@@ -153,9 +153,9 @@ def test_only_one_engine_at_a_time_sends_to_a_receiver(host_a: Ledger, host_b: L
 
 
 def test_engines_of_the_release_before_do_not_know_users(host_a: Ledger, host_b: Ledger) -> None:
-    assert host_b.engines.without_users() == []
+    assert host_b.engines.of_release_0_2() == []
     older = EngineRow.update(host="cutter-7", pid=42, row_format=1).where(EngineRow.engine_id == "a")
     host_b.database.change(older)
-    assert host_b.engines.without_users() == ["cutter-7 pid 42"]
+    assert host_b.engines.of_release_0_2() == ["cutter-7 pid 42"]
     _fall_silent(host_b, "a")
-    assert host_b.engines.without_users() == []
+    assert host_b.engines.of_release_0_2() == []

@@ -57,7 +57,7 @@ def begin_user_session(
     Raises Forbidden for a disabled user and one without a role, whose sessions end, and Conflict while engines
     of 0.2.0 run, which do not accept sessions of users.
     """
-    older = ledger.engines.without_users()
+    older = ledger.engines.of_release_0_2()
     if older:
         hint = "Upgrade or stop these engines, then sign in. A key works meanwhile."
         raise Conflict(f"Engines of release 0.2.0 run, which know no users: {', '.join(older)}", hint=hint)

@@ -80,6 +80,7 @@ _TAGS = {
     "users": "Users and what they may do.",
     "sessions": "Sessions of users.",
     "audit": "Who has changed or downloaded what.",
+    "shares": "Links to all clips.",
     "status": "State of the installation.",
     "storage": "What fills the store.",
     "settings": "Settings of the installation.",

@@ -90,7 +90,7 @@ class _Sessions:
         raw = await read_body(request, limit=SignIn.limit(self._engine.settings.server.max_body_bytes))
         with recording(self._ledger.audit, request, "session.begin"):
             caller, token = await self._in_session(lambda: self._begun(validate_body(SignIn, parse_json(raw)), request))
-        former = bool(await self._in_session(self._ledger.engines.without_users))
+        former = bool(await self._in_session(self._ledger.engines.of_release_0_2))
         return self._with_cookie(json_response(_shown(caller)), token, former=former)
 
     def _begun(self, body: SignIn, request: Request) -> tuple[Principal, str]:

@@ -11,7 +11,7 @@ import segno
 from starlette.responses import Response
 
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
-from clipengine.api.http.requests.clips import CreateShare, GetShareCode
+from clipengine.api.http.requests.clips import CreateShare, GetShareCode, ListShares
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
 from clipengine.api.routes.lookups import find_clip
 from clipengine.api.routes.share_page import Address, embed_code
@@ -21,7 +21,7 @@ from clipengine.clips.request import check_expiry
 from clipengine.errors import ClipNotComplete, ClipNotFound, Conflict, ShareNotFound
 from clipengine.ledger.clips.shares import Share
 from clipengine.ledger.rows.idempotency import Answer as StoredAnswer
-from clipengine.objects.share import NewShareObject, SharedLinkObject, ShareObject
+from clipengine.objects.share import ListedShareObject, NewShareObject, SharedLinkObject, ShareObject
 
 
 def create_share(call: Call[NoQuery, CreateShare]) -> Response:
@@ -95,6 +95,13 @@ def list_shares(call: Call[PageQuery, NoBody]) -> Response:
     return page_response(call, [ShareObject.of(share) for share in page.data], page.next_cursor)
 
 
+def list_all_shares(call: Call[ListShares, NoBody]) -> Response:
+    query = call.query
+    page = call.ledger.shares.list_all(without_end=query.expires == "never", limit=query.limit, cursor=query.cursor)
+    shown = [ListedShareObject.of(share, label=label) for share, label in page.data]
+    return page_response(call, shown, page.next_cursor)
+
+
 def delete_share(call: Call[NoQuery, NoBody]) -> Response:
     call.ledger.shares.delete(find_clip(call).clip_id, call.path("share_id"), permit=call.permit("clips"))
     return Response(status_code=204)
@@ -128,6 +135,15 @@ OPERATIONS = [
         [Answer(200, "One page of shares, newest first.", ShareObject, page=True)],
         (ClipNotFound,),
         query=PageQuery,
+    ),
+    Operation(
+        "GET",
+        "/v1/shares",
+        "read",
+        list_all_shares,
+        "List the shares of all clips",
+        [Answer(200, "One page of shares, newest first, with their clips' labels.", ListedShareObject, page=True)],
+        query=ListShares,
     ),
     Operation(
         "GET",

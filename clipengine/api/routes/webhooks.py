@@ -13,9 +13,10 @@ from starlette.responses import Response
 
 from clipengine.api.http.operation import NOTHING, Answer, Call, Operation, json_response, once, page_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery, PageQuery
-from clipengine.api.http.requests.webhooks import CreateWebhook, UpdateWebhook
+from clipengine.api.http.requests.webhooks import CreateWebhook, UpdateWebhook, Wants
+from clipengine.api.http.validation import check_each
 from clipengine.api.routes.sample_event import sample_clip
-from clipengine.errors import Conflict, DeliveryNotFound, InvalidWebhookUrl, WebhookNotFound
+from clipengine.errors import Conflict, DeliveryNotFound, InvalidRequest, InvalidWebhookUrl, WebhookNotFound
 from clipengine.ledger.rows.cursors import decode_cursor, encode_cursor
 from clipengine.ledger.rows.idempotency import Answer as StoredAnswer
 from clipengine.ledger.webhooks.deliveries import Deliveries, Delivery
@@ -36,7 +37,9 @@ def create_webhook(call: Call[NoQuery, CreateWebhook]) -> Response:
 
     def work() -> StoredAnswer:
         endpoints = call.ledger.endpoints
-        endpoint = endpoints.create(body.url, body.events, body.secret or new_secret(), format=body.format)
+        wants = None if body.wants is None else _checked_wants(call, body.wants)
+        secret = body.secret or new_secret()
+        endpoint = endpoints.create(body.url, body.events, secret, format=body.format, wants=wants)
         if not body.enabled:
             endpoint = endpoints.update(endpoint.webhook_id, enabled=False)
         shown = NewWebhookObject.of(endpoint)
@@ -74,10 +77,30 @@ def update_webhook(call: Call[NoQuery, UpdateWebhook]) -> Response:
         check_address(body.url, call.engine.settings, pointer="/url", look_up=True)
     with call.ledger.transaction():
         endpoint = _find(call)
-        if (body.url, body.events, body.secret, body.format) != (None, None, None, None):
+        changes = body.model_dump(exclude={"wants"})
+        if "wants" in body.model_fields_set:
+            changes["wants"] = {} if body.wants is None else _checked_wants(call, body.wants)
+        if any(value is not None for name, value in changes.items() if name != "enabled"):
             _check_own(endpoint)
-        endpoint = call.ledger.endpoints.update(endpoint.webhook_id, **body.model_dump())
+        endpoint = call.ledger.endpoints.update(endpoint.webhook_id, **changes)
         return json_response(WebhookObject.of(endpoint).to_object())
+
+
+def _checked_wants(call: Call[Any, Any], wants: Wants) -> dict[str, list[str]]:
+    """Return the lists of `wants`. Raises InvalidRequest for an unknown rule, and Conflict while 0.2.0 runs."""
+    given = wants.given()
+    older = call.ledger.engines.of_release_0_2() if given else []
+    if older:
+        hint = "Upgrade or stop these engines first: they would send all events to the webhook."
+        raise Conflict(f"Engines of release 0.2.0 run, which do not know `wants`: {', '.join(older)}", hint=hint)
+    known = {rule.rule_id for rule in call.ledger.rules.all()} if wants.rules else set()
+
+    def check(rule_id: str) -> None:
+        if rule_id not in known:
+            raise InvalidRequest(f"There is no rule {rule_id}", errors=[{"detail": "is not a rule", "pointer": ""}])
+
+    check_each(wants.rules, check, pointer="/wants/rules")
+    return given
 
 
 def delete_webhook(call: Call[NoQuery, NoBody]) -> Response:
@@ -143,7 +166,7 @@ OPERATIONS = [
         create_webhook,
         "Add a webhook",
         [Answer(201, "The webhook, with its secret for the only time.", NewWebhookObject)],
-        (InvalidWebhookUrl,),
+        (InvalidWebhookUrl, Conflict),
         body=CreateWebhook,
         creates=True,
         audit="webhook.create",

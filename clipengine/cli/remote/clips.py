@@ -31,6 +31,7 @@ _SHARE_COLUMNS: dict[str, output.Column] = {
     "expires": "expires_at",
     "created": "created_at",
 }
+_ALL_SHARES_COLUMNS: dict[str, output.Column] = {"clip": "clip_id", "label": "label", **_SHARE_COLUMNS}
 
 
 @click.group(cls=Commands, no_args_is_help=False)
@@ -194,14 +195,21 @@ def share(
 
 
 @clips.command()
-@click.argument("clip_id")
+@click.argument("clip_id", required=False)
+@click.option("--without-end", is_flag=True, help="Only shares that never expire. Not with CLIP_ID.")
 @limit_option
 @json_option
 @needs_server
-def shares(client: Client, clip_id: str, limit: int, as_json: bool) -> None:
-    """List the shares of a clip, newest first."""
-    page = client.clips.shares(clip_id, limit=min(100, limit))
-    output.show_list([each.raw for each in page.data], _SHARE_COLUMNS, as_json=as_json)
+def shares(client: Client, clip_id: str | None, without_end: bool, limit: int, as_json: bool) -> None:
+    """List the shares of a clip, or of all clips, newest first."""
+    if clip_id is not None:
+        if without_end:
+            raise click.UsageError("--without-end lists the shares of all clips: leave out CLIP_ID.")
+        page = client.clips.shares(clip_id, limit=min(100, limit))
+        output.show_list([each.raw for each in page.data], _SHARE_COLUMNS, as_json=as_json)
+        return
+    found = islice(client.clips.each_share(expires="never" if without_end else None), limit)
+    output.show_list([each.raw for each in found], _ALL_SHARES_COLUMNS, as_json=as_json)
 
 
 @clips.command()

@@ -22,6 +22,7 @@ _COLUMNS: dict[str, output.Column] = {
     "enabled": "enabled",
     "url": "url",
     "events": lambda row: ", ".join(row.get("events") or []),
+    "wants": lambda row: "; ".join(f"{name} {', '.join(each)}" for name, each in (row.get("wants") or {}).items()),
     "created": "created_at",
 }
 
@@ -38,14 +39,26 @@ def webhooks() -> None:
 )
 @click.option("--secret-file", type=click.File("r"), help="File with the signing secret; - is standard input.")
 @click.option("--format", type=click.Choice(["json", "slack", "discord"]), help="Of the requests. [default: json]")
+@click.option("--tag", "tags", multiple=True, help="Only events of clips or recordings with this tag; may be repeated.")
+@click.option("--rule", "rules", multiple=True, metavar="ID", help="Only events of clips of this rule; repeatable.")
+@click.option("--series", multiple=True, help="Only events of recordings of this series; may be repeated.")
 @json_option
 @needs_server
 def add(
-    client: Client, url: str, events: tuple[str, ...], secret_file: TextIO | None, format: str | None, as_json: bool
+    client: Client,
+    url: str,
+    events: tuple[str, ...],
+    secret_file: TextIO | None,
+    format: str | None,
+    tags: tuple[str, ...],
+    rules: tuple[str, ...],
+    series: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Add the endpoint URL. The secret that signs its events is shown only once."""
     secret = secret_file.read().strip() if secret_file else None
-    webhook = client.webhooks.create(url, events=events or None, secret=secret, format=format)
+    wants = {name: values for name, values in (("tags", tags), ("rules", rules), ("series", series)) if values}
+    webhook = client.webhooks.create(url, events=events or None, secret=secret, format=format, wants=wants or None)
     output.show_object(webhook.raw, as_json=as_json)
 
 

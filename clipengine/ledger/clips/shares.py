@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from clipengine.basis.ids import new_id
 from clipengine.basis.timecode import now_ms
 from clipengine.errors import ClipNotComplete, ClipNotFound, ShareNotFound, StorageError
+from clipengine.ledger.database.act import Act, Actor, acting
 from clipengine.ledger.database.database import Database, Row, Statement, param
 from clipengine.ledger.database.schema import ClipRow, ShareRow
 from clipengine.ledger.database.vault import Vault
@@ -26,6 +27,7 @@ from clipengine.ledger.rows.permission import Permit, by_engine
 logger = logging.getLogger(__name__)
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}\Z")  # 32 bytes in base64url
+_LINKS = Actor("source", "webhooks.links")  # in the audit log
 _FIND = Statement(ShareRow.select().where(ShareRow.sha256 == param(ShareRow.sha256)))
 _COUNT = Statement(
     ShareRow.update(views=ShareRow.views + 1, last_viewed_at=param(ShareRow.last_viewed_at)).where(
@@ -47,6 +49,7 @@ class Share:
     views: int = 0
     last_viewed_at: int | None = None
     created_by: str | None = None  # None for the engine
+    webhook_hosts: Sequence[str] | None = None  # whose event contains its link; None if none does
 
     @property
     def expired(self) -> bool:
@@ -80,13 +83,17 @@ class Shares:
             self._database.insert(ShareRow.insert({**vars(share), "sha256": _digest(token)}))
         return share, token
 
-    def create_for_event(self, event_id: str, clip_id: str, *, keep_ms: int | None) -> None:
+    def create_for_event(
+        self, event_id: str, clip_id: str, *, keep_ms: int | None, webhook_hosts: Sequence[str]
+    ) -> None:
         """Create the share whose link the webhooks of an event contain. It expires after `keep_ms`.
 
         Its id is made from the event's id, so that each attempt finds it. Call it in the transaction that completes the
-        clip.
+        clip. The audit log gets a row with the setting as the actor.
         """
-        self._create_for(event_id, clip_id, keep_ms=keep_ms, download=True, embed=True)
+        act = Act("share.create", _LINKS, path=(clip_id, _id_for(event_id)))
+        with acting(act), self._database.transaction(ordered=False):
+            self._create_for(event_id, clip_id, keep_ms=keep_ms, download=True, embed=True, webhook_hosts=webhook_hosts)
 
     def create_for_rule(
         self, clip_id: str, *, keep_ms: int | None, download: bool, embed: bool, created_by: str | None = None
@@ -106,10 +113,19 @@ class Shares:
         download: bool,
         embed: bool,
         created_by: str | None = None,
+        webhook_hosts: Sequence[str] | None = None,
     ) -> None:
         now = now_ms()
-        expires_at = None if keep_ms is None else now + keep_ms
-        share = Share(_id_for(id), clip_id, now, expires_at, download=download, embed=embed, created_by=created_by)
+        share = Share(
+            _id_for(id),
+            clip_id,
+            now,
+            None if keep_ms is None else now + keep_ms,
+            download=download,
+            embed=embed,
+            created_by=created_by,
+            webhook_hosts=webhook_hosts,
+        )
         digest = _digest(self._token_of(share.share_id))
         self._database.insert(ShareRow.insert({**vars(share), "sha256": digest}))
 
@@ -156,6 +172,20 @@ class Shares:
             limit=limit,
             cursor=cursor,
             make=_share,
+        )
+
+    def list_all(self, *, without_end: bool, limit: int, cursor: str | None = None) -> Page[tuple[Share, str]]:
+        """Return a page of the shares of all clips, newest first, each with the label of its clip."""
+        query = ShareRow.select(ShareRow, ClipRow.label).join(ClipRow, on=ShareRow.clip_id == ClipRow.clip_id)
+        return read_page(
+            self._database,
+            query.where(ShareRow.expires_at.is_null()) if without_end else query,
+            of="shares without end" if without_end else "shares",
+            created_at=ShareRow.created_at,
+            ident=ShareRow.share_id,
+            limit=limit,
+            cursor=cursor,
+            make=lambda row: (_share(row), row["label"]),
         )
 
     def delete(self, clip_id: str, share_id: str, *, permit: Permit = by_engine) -> None:

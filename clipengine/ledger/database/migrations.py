@@ -806,6 +806,14 @@ def migration_66(database: Database) -> None:
     database.run("ALTER TABLE removals ADD COLUMN registered_at BIGINT")
 
 
+def migration_67(database: Database) -> None:
+    """Record for which webhooks a share was made, and which events an endpoint wants, and index the list of shares."""
+    database.run("ALTER TABLE shares ADD COLUMN webhook_hosts TEXT")
+    database.run("ALTER TABLE endpoints ADD COLUMN wants TEXT")
+    database.run("CREATE INDEX shares_created ON shares (created_at, share_id)")
+    database.run("CREATE INDEX shares_without_end ON shares (created_at, share_id) WHERE expires_at IS NULL")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     migration_1,
     migration_2,
@@ -870,6 +878,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     migration_64,
     migration_65,
     migration_66,
+    migration_67,
 )
 
 

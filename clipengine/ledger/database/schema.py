@@ -506,6 +506,7 @@ class ShareRow(Model):
     views = IntegerField()
     last_viewed_at = MomentField(null=True)
     created_by = TextField(null=True)
+    webhook_hosts = JsonText(null=True)
 
     class Meta:
         table_name = "shares"
@@ -563,6 +564,7 @@ class EndpointRow(Model):
     disabled_reason = TextField(null=True)
     failing_since = MomentField(null=True)
     format = TextField(default="json")
+    wants = JsonText(null=True)
 
     class Meta:
         table_name = "endpoints"

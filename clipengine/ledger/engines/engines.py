@@ -101,8 +101,8 @@ class Engines:
         names = RunningEngine.__dataclass_fields__
         return [RunningEngine(**row) for row in self._alive_rows(*(getattr(EngineRow, name) for name in names))]
 
-    def without_users(self) -> list[str]:
-        """Return host and pid of the living engines of 0.2.0, which do not know users."""
+    def of_release_0_2(self) -> list[str]:
+        """Return host and pid of the living engines of 0.2.0, which know neither users nor what a webhook wants."""
         rows = [each for each in self.alive() if each.row_format == FIRST_FORMAT] if self.shared else []
         return [f"{each.host} pid {each.pid}" for each in rows]
 

@@ -13,6 +13,7 @@ from clipengine.errors import WebhookNotFound
 from clipengine.ledger.database.database import Database, Row, Statement
 from clipengine.ledger.database.schema import DeliveryRow, EndpointRow
 from clipengine.ledger.database.vault import Vault
+from clipengine.ledger.webhooks.wants import Wants
 from clipengine.objects.webhook import DISABLED_BY_REQUEST, Origin
 
 # Requests are signed with the old secret as well for this long after it was replaced.
@@ -42,6 +43,7 @@ class Endpoint:
     disabled_reason: str | None = None
     failing_since: int | None = None
     format: MessageFormat = "json"
+    wants: Wants | None = None  # None: all
 
     @property
     def disabled_by_request(self) -> bool:
@@ -61,6 +63,7 @@ class ConfiguredEndpoint(NamedTuple):
     secret: str
     events: Sequence[str]
     format: MessageFormat = "json"
+    wants: Wants | None = None
 
 
 class Endpoints:
@@ -76,6 +79,7 @@ class Endpoints:
         *,
         origin: Origin = "api",
         format: MessageFormat = "json",
+        wants: Wants | None = None,
     ) -> Endpoint:
         endpoint = Endpoint(
             webhook_id=new_id("whk"),
@@ -88,6 +92,7 @@ class Endpoints:
             origin=origin,
             created_at=now_ms(),
             format=format,
+            wants=wants or None,
         )
         with self._database.transaction():
             self._database.insert(
@@ -110,8 +115,9 @@ class Endpoints:
         secret: str | None = None,
         enabled: bool | None = None,
         format: MessageFormat | None = None,
+        wants: Wants | None = None,
     ) -> Endpoint:
-        """Change the values that are not None. Raises WebhookNotFound.
+        """Change the values that are not None. Raises WebhookNotFound. Without lists, `wants` is all events.
 
         Requests are signed with a replaced secret as well for a day. Deliveries wait while the endpoint is disabled.
         Enabling it resumes them and clears the reason and the start of its failures.
@@ -125,6 +131,8 @@ class Endpoints:
                 values["events"] = list(events)
             if format is not None:
                 values["format"] = format
+            if wants is not None:
+                values["wants"] = wants or None
             if secret is not None and secret != before.secret:
                 values |= {
                     "secret": self._vault.seal(secret, id),
@@ -157,12 +165,12 @@ class Endpoints:
             # If the settings list a URL twice, the last entry counts.
             by_url = {each.url: each for each in wanted}
             present = {endpoint.url: endpoint for endpoint in self.list() if endpoint.origin == "settings"}
-            for url, secret, events, format in by_url.values():
+            for url, secret, events, format, wants in by_url.values():
                 known = present.pop(url, None)
                 if known is None:
-                    self.create(url, events, secret, origin="settings", format=format)
+                    self.create(url, events, secret, origin="settings", format=format, wants=wants)
                 else:
-                    self.update(known.webhook_id, events=events, secret=secret, format=format)
+                    self.update(known.webhook_id, events=events, secret=secret, format=format, wants=wants or {})
             for unlisted in present.values():
                 self.delete(unlisted.webhook_id)
             return [endpoint for endpoint in self.list() if endpoint.origin == "settings"]

@@ -20,9 +20,10 @@ from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip
 from clipengine.clips.transcription import Transcription
 from clipengine.ledger.database.database import Database, Row, Statement, compact_json, insert_statement, param
-from clipengine.ledger.database.schema import DeliveryRow, EventRow
+from clipengine.ledger.database.schema import DeliveryRow, EventRow, RecordingRow
 from clipengine.ledger.stored_objects.storage_use import Amount
 from clipengine.ledger.webhooks.endpoints import Endpoint, Endpoints
+from clipengine.ledger.webhooks.wants import Subject, wants_event
 from clipengine.objects.base import shown_time
 from clipengine.objects.clip import ClipObject
 from clipengine.objects.marker import MarkerObject, MarkersObject
@@ -85,7 +86,8 @@ class Events:
         self._endpoints = endpoints
         self._organisation_id = organisation_id
         self.engine_id: str | None = None
-        self.on_ready: Callable[[str, Clip], None] = lambda event_id, clip: None  # in the transaction of clip.ready
+        # In the transaction of clip.ready, with the event's id and the hosts of its receivers.
+        self.on_ready: Callable[[str, Clip, Sequence[str]], None] = lambda event_id, clip, hosts: None
 
     def after(self, seq: int, *, limit: int = 100) -> list[Event]:
         """Return the events after `seq`, oldest first."""
@@ -106,24 +108,28 @@ class Events:
         ready = clip.state == "complete"
         type: EventType = "clip.ready" if ready else "clip.failed"
         event = self._event(type, ClipObject.of(clip).to_object(), clip=clip)
-        receivers = self._subscribers(type)
+        receivers = self._subscribers(type, self._subject(clip.recording_id, clip))
         if clip.webhook_url is not None:
             receivers.append((None, clip.webhook_url))
         if ready and receivers:
-            self.on_ready(event["event_id"], clip)
-        self._write([event], receivers)
+            hosts = dict.fromkeys(origin_of(url).partition("://")[2] for _, url in receivers)
+            self.on_ready(event["event_id"], clip, list(hosts))
+        self._write([(event, receivers)])
 
     def clip_progressed(self, clip: Clip) -> None:
         """Record `clip.progress` if an endpoint subscribes to it. Call it in a transaction."""
-        if receivers := self._subscribers("clip.progress"):
-            self._write([self._event("clip.progress", ClipObject.of(clip).to_object(), clip=clip)], receivers)
+        if receivers := self._subscribers("clip.progress", self._subject(clip.recording_id, clip)):
+            self._write([(self._event("clip.progress", ClipObject.of(clip).to_object(), clip=clip), receivers)])
 
     def clips_expired(self, clips: Sequence[Clip], *, reason: ExpiryReason) -> None:
         """Record `clip.expired` of each clip. Call it in the transaction that deletes the clips."""
         if clips:
             objects = [ClipObject.of(clip).to_object() | {"reason": reason} for clip in clips]
             events = [self._event("clip.expired", data, clip=clip) for clip, data in zip(clips, objects, strict=True)]
-            self._write(events, self._subscribers("clip.expired"))
+            endpoints = self._endpoints.subscribed("clip.expired")
+            subjects = [self._subject(clip.recording_id, clip) for clip in clips]
+            receivers = [_receivers(endpoints, subject) for subject in subjects]
+            self._write(list(zip(events, receivers, strict=True)))
 
     def recording_ended(self, recording: Recording) -> None:
         """Record the event of a recording's status: `recording.complete`, for example.
@@ -196,11 +202,20 @@ class Events:
         only: Endpoint | None = None,
     ) -> list[str]:
         """Write an event and its deliveries, to all subscribers or to `only`, and return the ids of the deliveries."""
-        receivers = [_receiver(only)] if only is not None else self._subscribers(type)
-        return self._write([self._event(type, data, recording_id=recording_id)], receivers)
+        subject = None if recording_id is None else self._subject(recording_id)
+        receivers = [_receiver(only)] if only is not None else self._subscribers(type, subject)
+        return self._write([(self._event(type, data, recording_id=recording_id), receivers)])
 
-    def _subscribers(self, type: EventType) -> list[_Receiver]:
-        return [_receiver(endpoint) for endpoint in self._endpoints.subscribed(type)]
+    def _subscribers(self, type: EventType, subject: Subject | None) -> list[_Receiver]:
+        return _receivers(self._endpoints.subscribed(type), subject)
+
+    def _subject(self, recording_id: str, clip: Clip | None = None) -> Subject:
+        """Return the subject of an event of a clip, or of a recording."""
+
+        def read() -> Row | None:
+            return self._database.by_key(RecordingRow, recording_id)
+
+        return Subject(read) if clip is None else Subject(read, clip.tags, clip.created_by)
 
     def _event(
         self, type: EventType, data: dict[str, Any], *, clip: Clip | None = None, recording_id: str | None = None
@@ -228,17 +243,21 @@ class Events:
             "error_code": clip.error["code"] if clip and clip.error else None,
         }
 
-    def _write(self, events: Sequence[Row], receivers: Sequence[_Receiver]) -> list[str]:
-        """Write events and a delivery of each to each receiver, and return the ids of the deliveries."""
-        deliveries = [_delivery(event, *receiver) for event in events for receiver in receivers]
+    def _write(self, events: Sequence[tuple[Row, Sequence[_Receiver]]]) -> list[str]:
+        """Write events and a delivery of each to each of its receivers, and return the ids of the deliveries."""
+        deliveries = [_delivery(event, *receiver) for event, receivers in events for receiver in receivers]
         self._database.insert_many(_INSERT_DELIVERY, deliveries)
         ids = [delivery["delivery_id"] for delivery in deliveries]
         for id in ids:
             self._database.enqueue("deliveries", id)
         # Events are numbered in the order in which they become visible: from here on, one transaction at a time.
         self._database.turn("events")
-        self._database.insert_many(_INSERT, events)
+        self._database.insert_many(_INSERT, [event for event, _ in events])
         return ids
+
+
+def _receivers(endpoints: Sequence[Endpoint], subject: Subject | None) -> list[_Receiver]:
+    return [_receiver(endpoint) for endpoint in endpoints if wants_event(endpoint.wants, subject)]
 
 
 def _receiver(endpoint: Endpoint) -> _Receiver:

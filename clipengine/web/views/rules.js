@@ -133,6 +133,23 @@ function ruleMenu(rule, reload) {
 // ---- one rule
 
 /**
+ * Return the webhooks that get the clips of a rule, with links to them.
+ *
+ * @param {Rule} rule
+ * @param {Webhook[]} webhooks
+ */
+function receivers(rule, webhooks) {
+  const those = webhooks.filter(({enabled, events, wants}) => enabled && events.includes("clip.ready") && (wants?.rules?.includes(rule.rule_id) ?? true));
+  return h(
+    "p",
+    {class: "muted small"},
+    those.length ? t("Its clips are sent to:") : t("No webhook gets its clips."),
+    those.flatMap((each) => [" ", h("a", {class: "mono", href: `#/webhooks/${each.webhook_id}`}, each.url)]),
+    ...(those.length ? [] : [" ", h("a", {href: "#/webhooks"}, t("Webhooks"))]),
+  );
+}
+
+/**
  * @param {HTMLElement} main
  * @param {Record<string, string>} params
  * @param {AbortSignal} signal
@@ -145,9 +162,10 @@ export async function showRule(main, {id}, signal) {
    * @param {Node} back
    */
   async function drawHead(head, back) {
-    const rule = await get(`/v1/rules/${id}`, {signal});
-    if (drawn === JSON.stringify(rule)) return;
-    drawn = JSON.stringify(rule);
+    const [rule, {data: webhooks}] = await Promise.all([get(`/v1/rules/${id}`, {signal}), get("/v1/webhooks?limit=100", {signal})]);
+    const shown = JSON.stringify([rule, webhooks]);
+    if (drawn === shown) return;
+    drawn = shown;
     const redraw = () =>
       drawHead(head, back).catch(() => {
         location.hash = "#/rules";
@@ -162,6 +180,7 @@ export async function showRule(main, {id}, signal) {
         h("button", {type: "button", onclick: asyncHandler(() => tryRule(rule))}, icon("play"), t("Try…")),
         ruleMenu(rule, redraw),
       ),
+      receivers(rule, webhooks),
       ...[stopped(rule, redraw)].filter((each) => each !== null),
     );
   }

@@ -123,6 +123,7 @@ export function shareClip(clip) {
     const gone = share.expires_at && Date.parse(share.expires_at) <= Date.now();
     const facts = [
       plural(share.views, "{count} view", "{count} views"),
+      share.webhook_hosts && t("for webhooks ({hosts})", {hosts: share.webhook_hosts.join(", ")}),
       share.expires_at && (gone ? t("expired") : t("expires {time}", {time: formatAge(share.expires_at)})),
     ].filter(Boolean);
     const created = t("Created {time}", {time: formatAge(share.created_at)});

@@ -1,9 +1,11 @@
 // The part of the System view that says what fills the store, and what will be removed.
 
-import {get} from "../lib/api.js";
-import {h, table} from "../lib/dom.js";
-import {bytesFormat, formatBytes} from "../lib/format.js";
+import {get, remove} from "../lib/api.js";
+import {h, iconButton, table} from "../lib/dom.js";
+import {bytesFormat, formatAge, formatBytes} from "../lib/format.js";
+import {may} from "../lib/rights.js";
 import {formatNumber, locale, plural, t} from "../lib/texts.js";
+import {asyncHandler, toast} from "../lib/toasts.js";
 
 const DAYS = 30;
 const LEAST_DAYS = 7; // of history for a forecast
@@ -16,7 +18,53 @@ const DAY_MS = 24 * 3600 * 1000;
  */
 export async function storageSection(status, signal) {
   const use = await get("/v1/storage", {signal});
-  return h("div", {class: "storage"}, space(use, status.store), history(use), largest(use));
+  const links = h("section", {class: "panel largest", hidden: true});
+  await drawEndlessLinks(links, signal);
+  return h("div", {class: "storage"}, space(use, status.store), history(use), largest(use), links);
+}
+
+/**
+ * Draw the links to clips that never expire, and hide the section without any.
+ *
+ * @param {HTMLElement} section
+ * @param {AbortSignal} signal
+ */
+async function drawEndlessLinks(section, signal) {
+  const {data, next_cursor: more} = await get("/v1/shares?expires=never&limit=100", {signal});
+  section.hidden = !data.length;
+  const revoke = (/** @type {ListedShare} */ share) =>
+    asyncHandler(async () => {
+      await remove(`/v1/clips/${share.clip_id}/shares/${share.share_id}`);
+      toast(t("Link revoked"), t("It no longer opens the clip."));
+      await drawEndlessLinks(section, signal);
+    });
+  section.replaceChildren(
+    h("h2", {}, t("Links without an end")),
+    h(
+      "ol",
+      {},
+      data.map((share) =>
+        h(
+          "li",
+          {},
+          h("a", {href: `#/clips?q=${encodeURIComponent(share.label)}`, class: "clip"}, h("bdi", {}, share.label)),
+          h(
+            "span",
+            {class: "muted small"},
+            [
+              t("Created {time}", {time: formatAge(share.created_at)}),
+              plural(share.views, "{count} view", "{count} views"),
+              share.webhook_hosts && t("for webhooks ({hosts})", {hosts: share.webhook_hosts.join(", ")}),
+            ]
+              .filter(Boolean)
+              .join(" · "),
+          ),
+          may("delete", "clips", share) && iconButton("trash", t("Revoke link"), revoke(share)),
+        ),
+      ),
+    ),
+    more ? h("p", {class: "muted small"}, t("There are more: {command} lists all.", {command: "clipengine clips shares --without-end"})) : "",
+  );
 }
 
 /**

@@ -1,6 +1,6 @@
 // The dialogs that add and edit a webhook.
 
-import {patch, post} from "../lib/api.js";
+import {get, patch, post} from "../lib/api.js";
 import {copyText} from "../lib/copying.js";
 import {openDialog} from "../lib/dialogs.js";
 import {h, icon} from "../lib/dom.js";
@@ -11,7 +11,8 @@ import {toastError} from "../lib/toasts.js";
 
 /** @typedef {Webhook["events"][number]} EventName */
 /** @typedef {Webhook["format"]} Format */
-/** @typedef {(given: {url: string, events: EventName[], format: Format}) => Promise<{secret: string | null}>} Save */
+/** @typedef {{tags?: string[], rules?: string[], series?: string[]}} Wants */
+/** @typedef {(given: {url: string, events: EventName[], format: Format, wants: Wants}) => Promise<{secret: string | null}>} Save */
 
 /** @type {[value: Format, text: string][]} */
 const FORMATS = [
@@ -20,17 +21,82 @@ const FORMATS = [
   ["discord", t("Discord message")],
 ];
 
+/** @param {string} text */
+const commaSeparated = (text) =>
+  text
+    .split(",")
+    .map((each) => each.trim())
+    .filter(Boolean);
+
 /**
- * The dialog for a webhook's URL, events and format. `save({url, events, format})` resolves with the new secret, if there is one.
+ * Fields that limit the events of clips and recordings by rule, tag and series.
+ *
+ * @param {Wants} current
+ * @param {Rule[]} rules
+ */
+function wantsFields(current, rules) {
+  const ids = new Set(rules.map((rule) => rule.rule_id));
+  const deleted = (current.rules ?? []).filter((id) => !ids.has(id)); // shown, so that only a click removes them
+  const named = [...rules.map(({rule_id: id, name}) => ({id, name})), ...deleted.map((id) => ({id, name: id}))];
+  const boxes = named.map(({id}) => h("input", {type: "checkbox", checked: current.rules?.includes(id) ?? false}));
+  const tags = h("input", {value: current.tags?.join(", ") ?? "", autocomplete: "off"});
+  const series = h("input", {value: current.series?.join(", ") ?? "", autocomplete: "off"});
+  const node = h(
+    "details",
+    {},
+    h("summary", {}, t("Only some clips and recordings")),
+    h(
+      "div",
+      {class: "stack"},
+      named.length
+        ? h(
+            "fieldset",
+            {},
+            h("legend", {}, t("Clips of these rules")),
+            h(
+              "div",
+              {class: "events"},
+              named.map(({name}, at) => h("label", {class: "check small"}, boxes[at], h("bdi", {}, name))),
+            ),
+          )
+        : "",
+      h("label", {class: "field"}, t("One of these tags, separated by commas"), tags),
+      h("label", {class: "field"}, t("One of these series, separated by commas"), series),
+    ),
+  );
+  node.open = Object.keys(current).length > 0;
+  /** @returns {Wants} */
+  const value = () => {
+    const lists = {
+      tags: commaSeparated(tags.value),
+      rules: named.filter((_, at) => boxes[at].checked).map(({id}) => id),
+      series: commaSeparated(series.value),
+    };
+    return Object.fromEntries(Object.entries(lists).filter(([, values]) => values.length));
+  };
+  return {node, value};
+}
+
+/**
+ * The dialog for a webhook's URL, events and format. `save({url, events, format, wants})` resolves with the new secret, if there is one.
  *
  * @param {string} title
  * @param {string} action
- * @param {{url?: string, events: EventName[], format?: Format}} current
+ * @param {{url?: string, events: EventName[], format?: Format, wants?: Wants | null}} current
  * @param {Save} save
  * @param {() => Promise<void>} reload
  * @param {HTMLElement[]} more
  */
-function webhookDialog(title, action, {url: currentUrl = "", events: currentEvents, format: currentFormat = "json"}, save, reload, ...more) {
+async function webhookDialog(
+  title,
+  action,
+  {url: currentUrl = "", events: currentEvents, format: currentFormat = "json", wants: currentWants},
+  save,
+  reload,
+  ...more
+) {
+  const {data: rules} = await get("/v1/rules?limit=100");
+  const wants = wantsFields(currentWants ?? {}, rules);
   const url = h("input", {type: "url", required: true, value: currentUrl, placeholder: "https://example.org/hooks", "aria-describedby": "webhook-problem"});
   const checkboxes = LIMITS.events.map((name) => h("input", {type: "checkbox", name, checked: currentEvents.includes(name)}));
   const format = h(
@@ -48,6 +114,7 @@ function webhookDialog(title, action, {url: currentUrl = "", events: currentEven
         url: url.value.trim(),
         events: LIMITS.events.filter((_, at) => checkboxes[at].checked),
         format: /** @type {Format} */ (format.value),
+        wants: wants.value(),
       });
       dialog.close();
       if (secret) showSecret(secret);
@@ -75,6 +142,7 @@ function webhookDialog(title, action, {url: currentUrl = "", events: currentEven
         ),
       ),
       h("label", {class: "field"}, t("Format"), format),
+      wants.node,
       more,
       h("div", {class: "row end"}, h("button", {class: "primary"}, action)),
     ),
@@ -84,7 +152,7 @@ function webhookDialog(title, action, {url: currentUrl = "", events: currentEven
 
 /** @param {() => Promise<void>} reload */
 export function addWebhook(reload) {
-  webhookDialog(t("Add webhook"), t("Add"), {events: LIMITS.default_events}, (given) => post("/v1/webhooks", given), reload);
+  return webhookDialog(t("Add webhook"), t("Add"), {events: LIMITS.default_events}, (given) => post("/v1/webhooks", given), reload);
 }
 
 /**
@@ -96,12 +164,12 @@ export function addWebhook(reload) {
 export function editWebhook(webhook, reload) {
   const newSecretBox = h("input", {type: "checkbox"});
   /** @type {Save} */
-  const save = async ({url, events, format}) => {
+  const save = async ({url, events, format, wants}) => {
     const secret = newSecretBox.checked ? newSecret() : null;
-    await patch(`/v1/webhooks/${webhook.webhook_id}`, {events, format, ...(url === webhook.url ? {} : {url}), ...(secret ? {secret} : {})});
+    await patch(`/v1/webhooks/${webhook.webhook_id}`, {events, format, wants, ...(url === webhook.url ? {} : {url}), ...(secret ? {secret} : {})});
     return {secret};
   };
-  webhookDialog(
+  return webhookDialog(
     t("Edit webhook"),
     t("Save"),
     webhook,

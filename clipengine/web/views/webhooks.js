@@ -7,7 +7,7 @@ import {h, icon, iconButton, table} from "../lib/dom.js";
 import {serverText} from "../lib/error_views.js";
 import {formatAge, formatMoment} from "../lib/format.js";
 import {menuButton} from "../lib/menus.js";
-import {t} from "../lib/texts.js";
+import {plural, t} from "../lib/texts.js";
 import {asyncHandler, toast, toastError} from "../lib/toasts.js";
 import {showLog, showResources} from "./logged_resources.js";
 import {addWebhook, editWebhook} from "./webhook_dialog.js";
@@ -46,6 +46,18 @@ function emptyState() {
 }
 
 /** @param {Webhook} webhook */
+function wantsText({wants}) {
+  if (!wants) return "";
+  const {rules = [], tags = [], series = []} = wants;
+  const parts = [
+    rules.length && plural(rules.length, "of {count} rule", "of {count} rules"),
+    tags.length && t("with the tag {tags}", {tags: tags.join(", ")}),
+    series.length && t("of the series {series}", {series: series.join(", ")}),
+  ];
+  return ` · ${t("only {events}", {events: parts.filter(Boolean).join(", ")})}`;
+}
+
+/** @param {Webhook} webhook */
 function webhookState(webhook) {
   if (!webhook.enabled) return h("span", {class: "pill bad"}, webhook.disabled_reason ? t("Disabled") : t("Off"));
   return webhook.failing_since ? h("span", {class: "pill bad"}, t("Failing")) : h("span", {class: "pill good"}, t("On"));
@@ -67,6 +79,7 @@ function webhookRow(webhook, reload) {
         "p",
         {class: "muted small clip"},
         webhook.events.join(", "),
+        wantsText(webhook),
         webhook.origin === "settings" ? ` · ${t("from the settings")}` : "",
         webhook.disabled_reason
           ? [" · ", serverText(webhook.disabled_reason)]
@@ -145,7 +158,7 @@ export async function showWebhook(main, {id}, signal) {
         "div",
         {class: "head"},
         back,
-        h("div", {class: "grow"}, h("h1", {class: "clip mono"}, webhook.url), h("p", {class: "muted small"}, webhook.events.join(", "))),
+        h("div", {class: "grow"}, h("h1", {class: "clip mono"}, webhook.url), h("p", {class: "muted small"}, webhook.events.join(", "), wantsText(webhook))),
         webhookState(webhook),
         h("button", {type: "button", onclick: test}, icon("send"), t("Send a test")),
         webhookMenu(webhook, redraw),

@@ -72,6 +72,7 @@ declare global {
   type SearchHit = Schemas["SearchHitObject"];
   type SegmentList = Schemas["SegmentsObject"];
   type Share = Schemas["ShareObject"];
+  type ListedShare = Schemas["ListedShareObject"];
   type ShareLink = Schemas["NewShareObject"] | Schemas["SharedLinkObject"];
   type Status = Schemas["StatusObject"];
   type StorageUse = Schemas["StorageObject"];

@@ -23,6 +23,7 @@ from clipengine.api.http.requests.fields import (
     ListQuery,
     Metadata,
     Moment,
+    PageQuery,
     Query,
     Tags,
     Words,
@@ -359,6 +360,10 @@ class ListClips(ClipFilters, ListQuery):
 
 class ListAllClips(ListClips):
     recording_id: Filter | None = Field(default=None, description="Of this recording.")
+
+
+class ListShares(PageQuery):
+    expires: Literal["never"] | None = Field(default=None, description="`never`: only shares without an end.")
 
 
 class GetShareCode(Query):
