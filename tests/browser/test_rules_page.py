@@ -78,3 +78,44 @@ def test_rule_is_tried_added_stopped_enabled_edited_and_deleted(
         page.get_by_text("No rules yet").wait_for()
     assert client.rules.list().data == []
     client.recordings.update(recording.recording_id, tags=[])
+
+
+def test_webhook_gets_the_clips_of_one_rule(browser: Any, server: RunningServer) -> None:
+    client = server.client()
+    rule = client.rules.create("Highlights", ranges={"kind": "first", "seconds": 2}, when={"tag": TAG})
+    other = client.rules.create("Others", ranges={"kind": "first", "seconds": 2}, when={"tag": TAG})
+    with opened(browser, server) as page:
+        page.goto(f"{server.url}/#/rules/{rule.rule_id}")
+        page.get_by_text("No webhook gets its clips.").wait_for()
+        page.goto(f"{server.url}/#/webhooks")
+        page.get_by_role("button", name="Add webhook").click()
+        dialog = page.get_by_role("dialog", name="Add webhook")
+        dialog.get_by_label("URL").fill(f"{server.url}/highlights")
+        dialog.get_by_text("Only some clips and recordings").click()
+        dialog.get_by_label("Highlights").check()
+        dialog.get_by_label("One of these tags").fill(" best, keep,")
+        dialog.get_by_role("button", name="Add", exact=True).click()
+        page.get_by_text("whsec_").wait_for()
+        page.keyboard.press("Escape")
+        (webhook,) = client.webhooks.list().data
+        assert webhook.wants == {"tags": ["best", "keep"], "rules": [rule.rule_id]}
+        page.get_by_text("only of 1 rule, with the tag best, keep").first.wait_for()
+        page.goto(f"{server.url}/#/rules/{rule.rule_id}")
+        page.get_by_text("Its clips are sent to:").wait_for()
+        page.goto(f"{server.url}/#/rules/{other.rule_id}")
+        page.get_by_text("No webhook gets its clips.").wait_for()
+
+        client.rules.delete(rule.rule_id)
+        page.goto(f"{server.url}/#/webhooks")
+        page.get_by_role("button", name="More actions").click()
+        page.get_by_role("menuitem", name="Edit").click()
+        edited = page.get_by_role("dialog", name="Edit webhook")
+        assert edited.get_by_label(rule.rule_id).is_checked()  # or the webhook would get the clips of all rules
+        edited.get_by_label(rule.rule_id).uncheck()
+        edited.get_by_label("Others").check()
+        edited.get_by_label("One of these tags").fill("")
+        edited.get_by_role("button", name="Save").click()
+        edited.wait_for(state="detached")
+        assert client.webhooks.get(webhook.webhook_id).wants == {"rules": [other.rule_id]}
+    client.webhooks.delete(webhook.webhook_id)
+    client.rules.delete(other.rule_id)

@@ -55,6 +55,23 @@ def test_operator_sees_the_installation(
 
 
 @pytest.mark.exhaustive
+def test_links_without_an_end_are_listed_and_revoked(browser: Any, server: RunningServer, recording: Recording) -> None:
+    client = server.client()
+    clip = client.clips.create(recording.recording_id, "endless", 0.2, 0.8).wait()
+    client.clips.share(clip.clip_id)
+    client.clips.share(clip.clip_id, expires_at="2040-01-31T12:00:00Z")
+    with opened(browser, server) as page:
+        page.goto(f"{server.url}/#/system")
+        links = page.locator("section").filter(has=page.get_by_role("heading", name="Links without an end"))
+        link = links.get_by_role("listitem").filter(has_text="endless")
+        link.get_by_text("0 views").wait_for()
+        link.get_by_role("button", name="Revoke link").click()
+        link.wait_for(state="detached")
+        page.get_by_text("It no longer opens the clip.").wait_for()
+    assert [share.expires_at for share in client.clips.shares(clip.clip_id).data] == ["2040-01-31T12:00:00.000Z"]
+
+
+@pytest.mark.exhaustive
 def test_operator_sees_what_is_cut_and_what_waits(browser: Any, tmp_path: Path, film: Film) -> None:
     go = tmp_path / "go"
     environ = {"CLIPENGINE_FAULT": f"claimed:until={go}", "CLIPENGINE_ENCODING__WORKERS": "1"}
