@@ -100,6 +100,8 @@ class StorageObject(TypedDict):
     """Previews and proxies in the cache of this engine, which `previews.max_bytes` limits."""
     transcripts: int
     """Number of transcripts, which are in the ledger."""
+    used_bytes: int | None
+    """Used bytes of the disk of a folder store, without blocks that are reserved for root; null if unknown."""
     ledger_bytes: int
     """Size of the ledger."""
     largest_recordings: list[LargeRecordingObject]

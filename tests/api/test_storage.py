@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock, patch
 
 import httpx
 import pytest
@@ -41,6 +42,14 @@ def test_counts_and_sizes(http: httpx.Client, engine: RecordedEngine, recording:
         {"recording_id": recording.recording_id, "name": recording.name or "", "bytes": recording.file_size_bytes}
     ]
     assert found["largest_clips"] == [{"clip_id": clip.clip_id, "label": clip.label, "bytes": len(BYTES)}]
+
+
+def test_blocks_that_are_reserved_for_root_are_not_used(http: httpx.Client, engine: RecordedEngine) -> None:
+    assert use(http)["used_bytes"] > 0
+    with patch("os.statvfs", return_value=Mock(f_frsize=4096, f_blocks=1000, f_bfree=900, f_bavail=700)):
+        assert use(http)["used_bytes"] == 100 * 4096
+    engine.settings.store_folder.rmdir()
+    assert use(http)["used_bytes"] is None
 
 
 def test_ten_largest_are_listed(http: httpx.Client, engine: RecordedEngine, recording: Recording) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import suppress
+
 from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
@@ -19,6 +22,7 @@ from clipengine.objects.storage import (
     StorageDayObject,
     StorageObject,
 )
+from clipengine.settings.settings import Settings
 
 _WITHIN_DAYS = (1, 7, 30)
 
@@ -32,6 +36,7 @@ def get_storage(call: Call[NoQuery, NoBody]) -> Response:
         clips_limit=_limit(kept.max_clips_bytes, call.ledger.clip_limit.state()),
         previews=_amount(Amount(*call.engine.previews.stored())),
         transcripts=use.transcripts(),
+        used_bytes=_used_bytes(call.engine.settings),
         ledger_bytes=sum(call.ledger.database.sizes()),
         largest_recordings=[
             LargeRecordingObject(recording_id=each.id, name=each.name, bytes=each.bytes)
@@ -50,6 +55,13 @@ def get_storage(call: Call[NoQuery, NoBody]) -> Response:
         ],
     )
     return json_response(found)
+
+
+def _used_bytes(settings: Settings) -> int | None:
+    if settings.storage.kind == "folder":
+        with suppress(OSError):  # the checks say that the folder is missing
+            return shutil.disk_usage(settings.store_folder).used
+    return None
 
 
 def _limit(max_bytes: int, state: LimitState) -> ClipLimitObject | None:

@@ -85,7 +85,7 @@ function space(use, {free_bytes: free, total_bytes: whole}) {
   ];
   const total = rows.reduce((sum, [, bytes]) => sum + bytes, 0);
   const size = bytesFormat(Math.max(...rows.map(([, bytes]) => bytes)));
-  const others = free === null || whole === null ? 0 : Math.max(0, whole - free - total);
+  const others = Math.max(0, (use.used_bytes ?? 0) - total); // without blocks that are reserved for root
   /** @param {"i" | "span"} kind @param {number} bytes */
   const part = (kind, bytes) => {
     const node = h(kind, {});
