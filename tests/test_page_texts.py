@@ -36,6 +36,7 @@ _PLACES = [  # of literals that are shown
     re.compile(r'("[A-Z][a-z]+[ …][^"]*")'),  # sentences
 ]
 _NAMES = {
+    "clipengine clips shares --without-end",
     "Shift+",
     "English",
     "Deutsch",

@@ -4,7 +4,7 @@ import {get, remove} from "../lib/api.js";
 import {h, iconButton, table} from "../lib/dom.js";
 import {bytesFormat, formatAge, formatBytes} from "../lib/format.js";
 import {may} from "../lib/rights.js";
-import {formatNumber, locale, plural, t} from "../lib/texts.js";
+import {formatNumber, locale, plural, rich, t} from "../lib/texts.js";
 import {asyncHandler, toast} from "../lib/toasts.js";
 
 const DAYS = 30;
@@ -63,7 +63,7 @@ async function drawEndlessLinks(section, signal) {
         ),
       ),
     ),
-    more ? h("p", {class: "muted small"}, t("There are more: {command} lists all.", {command: "clipengine clips shares --without-end"})) : "",
+    more ? h("p", {class: "muted small"}, rich("There are more: {command} lists all.", {command: h("code", {}, "clipengine clips shares --without-end")})) : "",
   );
 }
 
