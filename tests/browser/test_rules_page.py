@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from clipengine.client import Recording
 from tests.support.page import opened, wait_for
-from tests.support.server import RunningServer
+from tests.support.server import LOOPBACK_ALLOWED, RunningServer, running_server
 
 pytestmark = pytest.mark.exhaustive
 
@@ -80,11 +81,12 @@ def test_rule_is_tried_added_stopped_enabled_edited_and_deleted(
     client.recordings.update(recording.recording_id, tags=[])
 
 
-def test_webhook_gets_the_clips_of_one_rule(browser: Any, server: RunningServer) -> None:
-    client = server.client()
-    rule = client.rules.create("Highlights", ranges={"kind": "first", "seconds": 2}, when={"tag": TAG})
-    other = client.rules.create("Others", ranges={"kind": "first", "seconds": 2}, when={"tag": TAG})
-    with opened(browser, server) as page:
+def test_webhook_gets_the_clips_of_one_rule(browser: Any, tmp_path: Path) -> None:
+    # Other tests add webhooks and rules to the server that they share.
+    with running_server(tmp_path / "data", env=LOOPBACK_ALLOWED) as server, opened(browser, server) as page:
+        client = server.client()
+        rule = client.rules.create("Highlights", ranges={"kind": "first", "seconds": 2}, when={"tag": TAG})
+        other = client.rules.create("Others", ranges={"kind": "first", "seconds": 2}, when={"tag": TAG})
         page.goto(f"{server.url}/#/rules/{rule.rule_id}")
         page.get_by_text("No webhook gets its clips.").wait_for()
         page.goto(f"{server.url}/#/webhooks")
@@ -117,5 +119,3 @@ def test_webhook_gets_the_clips_of_one_rule(browser: Any, server: RunningServer)
         edited.get_by_role("button", name="Save").click()
         edited.wait_for(state="detached")
         assert client.webhooks.get(webhook.webhook_id).wants == {"rules": [other.rule_id]}
-    client.webhooks.delete(webhook.webhook_id)
-    client.rules.delete(other.rule_id)

@@ -982,7 +982,7 @@ export default {
   "Only some clips and recordings": "Nur manche Clips und Aufnahmen",
   "Clips of these rules": "Clips dieser Regeln",
   "One of these tags, separated by commas": "Eines dieser Schlagwörter, durch Kommas getrennt",
-  "One of these series, separated by commas": "Eine dieser Serien, durch Kommas getrennt",
+  "One of these series, one on each line": "Eine dieser Serien, eine je Zeile",
   "failing since {time}": "gestört seit {time}",
   "More actions for {name}": "Weitere Aktionen für {name}",
   "Send a test": "Test senden",

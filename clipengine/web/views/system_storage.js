@@ -17,9 +17,8 @@ const DAY_MS = 24 * 3600 * 1000;
  * @param {AbortSignal} signal
  */
 export async function storageSection(status, signal) {
-  const use = await get("/v1/storage", {signal});
   const links = h("section", {class: "panel largest", hidden: true});
-  await drawEndlessLinks(links, signal);
+  const [use] = await Promise.all([get("/v1/storage", {signal}), drawEndlessLinks(links, signal)]);
   return h("div", {class: "storage"}, space(use, status.store), history(use), largest(use), links);
 }
 

@@ -4,6 +4,7 @@ import {get, patch, post} from "../lib/api.js";
 import {copyText} from "../lib/copying.js";
 import {openDialog} from "../lib/dialogs.js";
 import {h, icon} from "../lib/dom.js";
+import {splitTags} from "../lib/edit_in_place.js";
 import {errorText} from "../lib/error_views.js";
 import {LIMITS} from "../lib/limits.js";
 import {t} from "../lib/texts.js";
@@ -21,12 +22,22 @@ const FORMATS = [
   ["discord", t("Discord message")],
 ];
 
-/** @param {string} text */
-const commaSeparated = (text) =>
+/**
+ * Return the series in a text, one on each line: a series may contain commas.
+ *
+ * @param {string} text
+ */
+const splitLines = (text) =>
   text
-    .split(",")
-    .map((each) => each.trim())
+    .split("\n")
+    .map((line) => line.trim())
     .filter(Boolean);
+
+/**
+ * @param {Wants} given
+ * @param {Wants | null} current
+ */
+const sameWants = (given, current) => JSON.stringify(given) === JSON.stringify(current ?? {});
 
 /**
  * Fields that limit the events of clips and recordings by rule, tag and series.
@@ -40,7 +51,7 @@ function wantsFields(current, rules) {
   const named = [...rules.map(({rule_id: id, name}) => ({id, name})), ...deleted.map((id) => ({id, name: id}))];
   const boxes = named.map(({id}) => h("input", {type: "checkbox", checked: current.rules?.includes(id) ?? false}));
   const tags = h("input", {value: current.tags?.join(", ") ?? "", autocomplete: "off"});
-  const series = h("input", {value: current.series?.join(", ") ?? "", autocomplete: "off"});
+  const series = h("textarea", {value: current.series?.join("\n") ?? ""});
   const node = h(
     "details",
     {},
@@ -61,16 +72,16 @@ function wantsFields(current, rules) {
           )
         : "",
       h("label", {class: "field"}, t("One of these tags, separated by commas"), tags),
-      h("label", {class: "field"}, t("One of these series, separated by commas"), series),
+      h("label", {class: "field"}, t("One of these series, one on each line"), series),
     ),
   );
   node.open = Object.keys(current).length > 0;
   /** @returns {Wants} */
   const value = () => {
     const lists = {
-      tags: commaSeparated(tags.value),
+      tags: splitTags(tags.value),
       rules: named.filter((_, at) => boxes[at].checked).map(({id}) => id),
-      series: commaSeparated(series.value),
+      series: splitLines(series.value),
     };
     return Object.fromEntries(Object.entries(lists).filter(([, values]) => values.length));
   };
@@ -166,7 +177,13 @@ export function editWebhook(webhook, reload) {
   /** @type {Save} */
   const save = async ({url, events, format, wants}) => {
     const secret = newSecretBox.checked ? newSecret() : null;
-    await patch(`/v1/webhooks/${webhook.webhook_id}`, {events, format, wants, ...(url === webhook.url ? {} : {url}), ...(secret ? {secret} : {})});
+    await patch(`/v1/webhooks/${webhook.webhook_id}`, {
+      events,
+      format,
+      ...(sameWants(wants, webhook.wants) ? {} : {wants}),
+      ...(url === webhook.url ? {} : {url}),
+      ...(secret ? {secret} : {}),
+    });
     return {secret};
   };
   return webhookDialog(
