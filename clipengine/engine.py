@@ -15,12 +15,12 @@ from typing import Any, get_args
 
 from clipengine.basis.disk_reserve import DiskReserve
 from clipengine.basis.disk_space import DiskSpace
+from clipengine.basis.events import ConfiguredEndpoint
 from clipengine.basis.ids import new_id
 from clipengine.basis.timecode import now_ms
 from clipengine.errors import Conflict, RequestError, SettingsError, StorageError
 from clipengine.ledger.database.database import Queue
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.webhooks.endpoints import ConfiguredEndpoint
 from clipengine.parts import (
     build_courier,
     build_fetcher,
@@ -294,12 +294,14 @@ class Engine:
     def _sync_endpoints(self) -> None:
         """Store the webhook endpoints of the settings, with the ids of the rules that they name."""
         ids = {rule.name: rule.rule_id for rule in self.ledger.rules.all() if rule.origin == "settings"}
-        wanted = []
-        for url, secret, events, format, wants in self._own_endpoints:
-            named = wants.get("rules")
-            wants = wants | ({"rules": [ids[name] for name in named]} if named else {})
-            wanted.append(ConfiguredEndpoint(url, secret, events, format, wants))
-        self.ledger.endpoints.sync_settings(wanted)
+
+        def with_ids(endpoint: ConfiguredEndpoint) -> ConfiguredEndpoint:
+            wants = dict(endpoint.wants or {})
+            if "rules" in wants:
+                wants["rules"] = [ids[name] for name in wants["rules"]]
+            return endpoint._replace(wants=wants)
+
+        self.ledger.endpoints.sync_settings([with_ids(each) for each in self._own_endpoints])
 
     def drain(self, seconds: float) -> bool:
         """Claim no more clips and probes, and wait until the current ones are cut, uploaded and probed.

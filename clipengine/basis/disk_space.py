@@ -17,9 +17,9 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from clipengine.basis.disk_reserve import RESERVE_BYTES, DiskReserve
 from clipengine.errors import ClipEngineError, DiskFull, DiskLow, StorageError, StorageUnavailable
@@ -32,6 +32,21 @@ _HINT = (
 
 T = TypeVar("T")
 Writing = Callable[[int, int], AbstractContextManager[None]]  # of so many bytes to a descriptor
+
+
+class Space(NamedTuple):
+    """Bytes of a disk. Blocks that the file system reserves for root are neither used nor free."""
+
+    total: int
+    used: int
+    free: int
+
+
+def space_of(folder: Path) -> Space | None:
+    """Return the bytes of the folder's disk, or None if the folder is missing: the health checks say so."""
+    with suppress(OSError):
+        return Space(*shutil.disk_usage(folder))
+    return None
 
 
 class DiskSpace:

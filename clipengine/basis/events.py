@@ -5,6 +5,7 @@ The page, the settings, the OpenAPI document and the ledger use these declaratio
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 # The subject is before the dot.
@@ -30,6 +31,16 @@ ExpiryReason = Literal["expired", "limit"]  # in `clip.expired`: its time, or `r
 DEFAULT_EVENTS: tuple[EventType, ...] = ("clip.ready", "clip.failed")
 MessageFormat = Literal["json", "slack", "discord"]  # of the requests to a webhook endpoint
 Tone = Literal["good", "bad", "plain"]
+
+
+class ConfiguredEndpoint(NamedTuple):
+    """One webhook endpoint of the settings. Its `wants` names rules there, and has their ids in the ledger."""
+
+    url: str
+    secret: str
+    events: Sequence[str]
+    format: MessageFormat = "json"
+    wants: Mapping[str, Sequence[str]] | None = None
 
 
 class Announcement(NamedTuple):

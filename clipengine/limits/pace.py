@@ -7,7 +7,7 @@ from collections.abc import Callable
 from clipengine.limits.shares import LIMITS
 
 LEAST_BYTES_PER_SECOND = 1024
-_RARE = (LIMITS["uploads"].of_all or 0) // 2  # slots of uploads in use from which on they are rare
+_RARE = (LIMITS["uploads"].of_all or 0) // 2  # slots of uploads; with more in use, free ones are rare
 
 
 class Pace:

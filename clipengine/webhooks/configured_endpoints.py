@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from clipengine.basis.events import MessageFormat
+from clipengine.basis.events import ConfiguredEndpoint
 from clipengine.errors import InvalidRequest, SettingsError
 from clipengine.outbound.address import parse
 from clipengine.settings.settings import Webhooks
 from clipengine.webhooks.sign import check_secret
-
-
-class ConfiguredEndpoint(NamedTuple):
-    """One endpoint of the settings. `wants` names the rules."""
-
-    url: str
-    secret: str
-    events: tuple[str, ...]
-    format: MessageFormat
-    wants: dict[str, list[str]]
 
 
 def configured_endpoints(settings: Webhooks) -> list[ConfiguredEndpoint]:

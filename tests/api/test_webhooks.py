@@ -8,9 +8,9 @@ import json
 import httpx
 import pytest
 
+from clipengine.basis.events import ConfiguredEndpoint
 from clipengine.clips.clip import Clip
 from clipengine.ledger.people.keys import Scope
-from clipengine.ledger.webhooks.endpoints import ConfiguredEndpoint
 from clipengine.objects.webhook import WebhookObject
 from clipengine.recordings.recording import Recording
 from tests.support.api import ApiServer, RecordedEngine

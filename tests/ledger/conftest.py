@@ -25,6 +25,7 @@ from tests.support.postgres import (  # noqa: F401 - fixtures
     migrated_location,
     postgres,
 )
+from tests.support.results import clip_result
 
 Open = Callable[..., Ledger]
 
@@ -112,22 +113,10 @@ def queue(ledger: Ledger, recording: Recording) -> Callable[..., Clip]:
 
 @pytest.fixture
 def result() -> ClipResult:
-    return ClipResult(
-        actual_start_seconds=120.0,
-        actual_end_seconds=150.0,
-        duration_seconds=30.0,
-        frames=900,
-        width=1920,
-        height=1080,
-        video_codec="h264",
-        audio_codec="aac",
-        size_bytes=4_000_000,
+    return clip_result(
         sha256="ab" * 32,
         poster_path="relay/h_01/clips/key-moment.jpg",
         encode_seconds=3.5,
         bytes_read=9_000_000,
-        render="encode",
-        copied_seconds=0.0,
-        encoded_seconds=30.0,
         warnings=["one packet skipped"],
     )

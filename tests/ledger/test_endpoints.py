@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from clipengine.basis.events import ConfiguredEndpoint
 from clipengine.basis.timecode import now_ms
 from clipengine.clips.clip import Clip
 from clipengine.errors import WebhookNotFound
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.webhooks.endpoints import SECRET_OVERLAP_MS, ConfiguredEndpoint
+from clipengine.ledger.webhooks.endpoints import SECRET_OVERLAP_MS
 from clipengine.objects.webhook import WebhookObject
 
 Queue = Callable[..., Clip]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from clipengine.basis.events import ConfiguredEndpoint
 from clipengine.errors import Internal, SecretsKeyLost, StartupError
 from clipengine.ledger.database.migrations import MIGRATIONS, create_meta, migrate
 from clipengine.ledger.database.vault import KEY_FILE, Vault
@@ -16,7 +17,6 @@ from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.opening import location as place
 from clipengine.ledger.opening.file import file_database
 from clipengine.ledger.rows.idempotency import Answer
-from clipengine.ledger.webhooks.endpoints import ConfiguredEndpoint
 
 Open = Callable[..., Ledger]
 FIRST, SECOND, SHOWN = "first-secret-of-an-endpoint", "second-secret-of-an-endpoint", "secret-in-an-answer"

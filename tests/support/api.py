@@ -27,7 +27,7 @@ from clipengine.api.http.operation import Operation, Resource
 from clipengine.api.http.ports import Endpoint
 from clipengine.api.http.requests.rules import RuleClipBodies
 from clipengine.basis.disk_space import UNLIMITED, DiskSpace
-from clipengine.clips.clip import Clip, ClipResult
+from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import DiskLow, EncoderFailed
 from clipengine.ledger.ledger import Ledger
@@ -47,6 +47,7 @@ from clipengine.work.recording_files import digest_of_file
 from clipengine.work.suggester import Suggester
 from clipengine.work.upload_receiver import UploadReceiver
 from tests.support.ledgers import copy_ledger
+from tests.support.results import clip_result
 from tests.support.waiting import until
 
 FACTS = SourceFacts(
@@ -171,25 +172,7 @@ class RecordedEngine:
         self.put(clip.object_key, body)
         if poster:
             self.put(clip.poster_key, b"\xff\xd8poster")
-        result = ClipResult(
-            actual_start_seconds=120.0,
-            actual_end_seconds=150.0,
-            duration_seconds=30.0,
-            frames=900,
-            width=1920,
-            height=1080,
-            video_codec="h264",
-            audio_codec="aac",
-            size_bytes=len(body),
-            sha256="0" * 64,
-            poster_path=clip.poster_key if poster else None,
-            encode_seconds=1.5,
-            bytes_read=12_345,
-            render="encode",
-            copied_seconds=0.0,
-            encoded_seconds=30.0,
-            warnings=[],
-        )
+        result = clip_result(size_bytes=len(body), poster_path=clip.poster_key if poster else None)
         assert self.ledger.clips.complete(clip.clip_id, running.attempt, result)
         return self.ledger.clips.get(clip.clip_id)
 

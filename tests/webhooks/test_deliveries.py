@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook
 
+from clipengine.basis.events import ConfiguredEndpoint
 from clipengine.errors import Cancelled
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.webhooks.endpoints import ConfiguredEndpoint
 from clipengine.webhooks.send import Sender
 from tests.support.delivery_worker import DeliveryWorker
 from tests.support.log_lines import logged_lines

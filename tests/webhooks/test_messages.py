@@ -10,7 +10,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from clipengine.basis.events import ANNOUNCEMENTS, EventType
-from clipengine.clips.clip import Clip, ClipResult
+from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
 from clipengine.errors import SettingsError
 from clipengine.ledger.ledger import Ledger
@@ -18,6 +18,7 @@ from clipengine.settings.sources import load
 from clipengine.webhooks.messages import rendered
 from tests.support.outbox import SECRET, create_cancelled_clip, create_event
 from tests.support.receiver import Receiver
+from tests.support.results import clip_result
 from tests.webhooks.test_deliveries import MakeWorker
 
 BASE = "https://clips.example.org"
@@ -42,11 +43,8 @@ def complete_clip(ledger: Ledger, webhook_url: str | None = None) -> Clip:
     clip = ledger.clips.create(recording, ClipRequest("moment", 0, 10, webhook_url=webhook_url), extension="mp4")
     claimed = ledger.clips.claim("inst_1")
     assert claimed
-    facts = {"actual_start_seconds": 0.0, "actual_end_seconds": 10.0, "duration_seconds": 10.0, "frames": 250}
-    video = {"width": 640, "height": 360, "video_codec": "h264", "audio_codec": "aac", "size_bytes": 1, "sha256": "0"}
-    rest = {"poster_path": None, "encode_seconds": 1.0, "bytes_read": 1, "warnings": []}
-    rest |= {"render": "encode", "copied_seconds": 0.0, "encoded_seconds": 10.0}
-    assert ledger.clips.complete(clip.clip_id, claimed.attempt, ClipResult(**facts, **video, **rest))  # type: ignore[arg-type]
+    result = clip_result(actual_start_seconds=0.0, actual_end_seconds=10.0, duration_seconds=10.0)
+    assert ledger.clips.complete(clip.clip_id, claimed.attempt, result)
     return clip
 
 

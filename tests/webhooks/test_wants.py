@@ -8,35 +8,17 @@ from typing import Any
 
 import pytest
 
-from clipengine.clips.clip import Clip, ClipResult
+from clipengine.basis.events import ConfiguredEndpoint
+from clipengine.clips.clip import Clip
 from clipengine.clips.request import ClipRequest
 from clipengine.ledger.audit.audit import AuditFilter
 from clipengine.ledger.ledger import Ledger
-from clipengine.ledger.webhooks.endpoints import ConfiguredEndpoint
 from clipengine.ledger.webhooks.wants import Subject, wants_event
 from clipengine.recordings.facts import SourceFacts
 from clipengine.recordings.recording import Recording, RecordingSpec
 from tests.support.outbox import SECRET
+from tests.support.results import clip_result
 
-RESULT = ClipResult(
-    actual_start_seconds=0.0,
-    actual_end_seconds=10.0,
-    duration_seconds=10.0,
-    frames=250,
-    width=640,
-    height=360,
-    video_codec="h264",
-    audio_codec="aac",
-    size_bytes=1,
-    sha256="0",
-    poster_path=None,
-    encode_seconds=1.0,
-    bytes_read=1,
-    warnings=[],
-    render="encode",
-    copied_seconds=0.0,
-    encoded_seconds=10.0,
-)
 RULE = "rule_01jtestrule000000000000000"
 OTHER_RULE = "rule_01jotherrule00000000000000"
 
@@ -58,7 +40,7 @@ def end_clip(ledger: Ledger, recording: Recording, **options: Any) -> Clip:
     claimed = ledger.clips.claim("inst_1")
     assert claimed
     assert claimed.clip_id == clip.clip_id
-    assert ledger.clips.complete(clip.clip_id, claimed.attempt, RESULT)
+    assert ledger.clips.complete(clip.clip_id, claimed.attempt, clip_result())
     return ledger.clips.get(clip.clip_id)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from clipengine.access.roles import UserRole
 from clipengine.api.http.source_acts import MakeAct
-from clipengine.errors import Conflict, Forbidden, Unauthorized
+from clipengine.errors import Forbidden, Unauthorized
 from clipengine.ledger.ledger import Ledger
 from clipengine.ledger.people.principals import Principal
 from clipengine.ledger.people.sessions import LIFETIME_MS
@@ -57,10 +57,8 @@ def begin_user_session(
     Raises Forbidden for a disabled user and one without a role, whose sessions end, and Conflict while engines
     of 0.2.0 run, which do not accept sessions of users.
     """
-    older = ledger.engines.of_release_0_2()
-    if older:
-        hint = "Upgrade or stop these engines, then sign in. A key works meanwhile."
-        raise Conflict(f"Engines of release 0.2.0 run, which know no users: {', '.join(older)}", hint=hint)
+    hint = "Upgrade or stop these engines, then sign in. A key works meanwhile."
+    ledger.engines.require_newer("know no users", hint=hint)
     users = ledger.users
     if identity.by_groups and identity.role == "none":
         users.refuse(identity.subject, source=identity.source, make_act=identity.make_act)

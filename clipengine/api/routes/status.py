@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import suppress
 from pathlib import Path
 
 from starlette.responses import Response
@@ -11,6 +9,7 @@ from starlette.responses import Response
 from clipengine import __version__
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery
+from clipengine.basis.disk_space import space_of
 from clipengine.basis.moments import rfc3339
 from clipengine.basis.timecode import age_seconds, now_ms
 from clipengine.objects.installation import (
@@ -76,10 +75,8 @@ def _store(settings: Settings) -> StoreObject:
 
 def _space(folder: Path) -> tuple[int | None, int | None]:
     """Return the free bytes and all bytes of the folder's disk."""
-    with suppress(OSError):  # the checks say that the folder is missing
-        usage = shutil.disk_usage(folder)
-        return usage.free, usage.total
-    return None, None
+    space = space_of(folder)
+    return (None, None) if space is None else (space.free, space.total)
 
 
 def _engines(call: Call[NoQuery, NoBody]) -> list[EngineObject]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import suppress
-
 from starlette.responses import Response
 
 from clipengine.api.http.operation import Answer, Call, Operation, json_response
 from clipengine.api.http.requests.fields import NoBody, NoQuery
+from clipengine.basis.disk_space import space_of
 from clipengine.basis.moments import rfc3339
 from clipengine.ledger.retention.clip_bytes_limit import LimitState
 from clipengine.ledger.stored_objects.storage_use import Amount
@@ -59,8 +57,8 @@ def get_storage(call: Call[NoQuery, NoBody]) -> Response:
 
 def _used_bytes(settings: Settings) -> int | None:
     if settings.storage.kind == "folder":
-        with suppress(OSError):  # the checks say that the folder is missing
-            return shutil.disk_usage(settings.store_folder).used
+        space = space_of(settings.store_folder)
+        return None if space is None else space.used
     return None
 
 

@@ -89,10 +89,9 @@ def update_webhook(call: Call[NoQuery, UpdateWebhook]) -> Response:
 def _checked_wants(call: Call[Any, Any], wants: Wants) -> dict[str, list[str]]:
     """Return the lists of `wants`. Raises InvalidRequest for an unknown rule, and Conflict while 0.2.0 runs."""
     given = wants.given()
-    older = call.ledger.engines.of_release_0_2() if given else []
-    if older:
+    if given:
         hint = "Upgrade or stop these engines first: they would send all events to the webhook."
-        raise Conflict(f"Engines of release 0.2.0 run, which do not know `wants`: {', '.join(older)}", hint=hint)
+        call.ledger.engines.require_newer("do not know `wants`", hint=hint)
     known = {rule.rule_id for rule in call.ledger.rules.all()} if wants.rules else set()
 
     def check(rule_id: str) -> None:

@@ -49,7 +49,7 @@ class Share:
     views: int = 0
     last_viewed_at: int | None = None
     created_by: str | None = None  # None for the engine
-    webhook_hosts: Sequence[str] | None = None  # whose event contains its link; None if none does
+    webhook_hosts: Sequence[str] | None = None  # hosts of the webhooks that the link was made for
 
     @property
     def expired(self) -> bool:

@@ -21,6 +21,7 @@ import peewee
 
 from clipengine import __version__
 from clipengine.basis.row_format import FIRST_FORMAT, ROW_FORMAT
+from clipengine.errors import Conflict
 from clipengine.ledger.database.compatibility import LEASE_MS, check_supported
 from clipengine.ledger.database.database import Database, Row, Statement
 from clipengine.ledger.database.schema import EngineRow
@@ -105,6 +106,11 @@ class Engines:
         """Return host and pid of the living engines of 0.2.0, which know neither users nor what a webhook wants."""
         rows = [each for each in self.alive() if each.row_format == FIRST_FORMAT] if self.shared else []
         return [f"{each.host} pid {each.pid}" for each in rows]
+
+    def require_newer(self, lacks: str, *, hint: str) -> None:
+        """Raise Conflict while engines of 0.2.0 run. `lacks` says what they do not know."""
+        if older := self.of_release_0_2():
+            raise Conflict(f"Engines of release 0.2.0 run, which {lacks}: {', '.join(older)}", hint=hint)
 
     def _alive_rows(self, *columns: peewee.Field) -> list[Row]:
         found = EngineRow.select(*columns).order_by(EngineRow.host, EngineRow.pid)

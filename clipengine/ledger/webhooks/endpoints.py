@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-from clipengine.basis.events import MessageFormat
+from clipengine.basis.events import ConfiguredEndpoint, MessageFormat
 from clipengine.basis.ids import new_id
 from clipengine.basis.timecode import now_ms
 from clipengine.errors import WebhookNotFound
@@ -54,16 +54,6 @@ class Endpoint:
         """Return the secrets to sign with: the present one, then the replaced one while it is still valid."""
         old = self.previous_secret
         return [self.secret, old] if old is not None and (self.previous_until or 0) > now else [self.secret]
-
-
-class ConfiguredEndpoint(NamedTuple):
-    """One endpoint of the settings."""
-
-    url: str
-    secret: str
-    events: Sequence[str]
-    format: MessageFormat = "json"
-    wants: Wants | None = None
 
 
 class Endpoints:
