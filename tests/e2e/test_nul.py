@@ -79,6 +79,8 @@ def _body(path: str, field: tuple[str, ...], ids: dict[str, str]) -> Any:
         return {"label": "a", "series": ["a"], **times}
     if path.endswith("/recordings") and field[0] in ("folder", "pattern", "camera", "day", "timezone"):
         return {"folder": "a/", "pattern": "%H.mp4"}
+    if path.endswith("/webhooks") and field[0] == "wants":
+        return {"url": "https://example.com/"}
     return clip if path.endswith(("/clips", "/clips/plan")) else {}
 
 
