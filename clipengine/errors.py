@@ -35,7 +35,7 @@ A clip's `error` and a problem document have the same `code`. `retryable` means 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, Self
 
@@ -418,12 +418,19 @@ class RecordingNotComplete(Conflict):
     default_hint = "Wait until it has been probed: GET the recording with ?wait=30, which returns then."
 
     @classmethod
-    def of(cls, recording_id: str, state: str) -> RecordingNotComplete:
-        """Return the error for a recording that is `processing` or `failed`, with a hint for that status."""
-        hint = f"Wait until it has been probed: GET /v1/recordings/{recording_id}?wait=30 returns then."
-        if state == "failed":
-            hint = "It could not be read; its `error` says why. Correct that, then register it again."
-        return cls(f"The recording's status is `{state}`", hint=hint)
+    def of(cls, recording_id: str, state: str, error: Mapping[str, Any] | None) -> RecordingNotComplete:
+        """Return the error for a recording that is `processing`, or has failed with this `error` object."""
+        if error is None:
+            hint = f"Wait until it has been probed: GET /v1/recordings/{recording_id}?wait=30 returns then."
+            return cls(f"The recording's status is `{state}`", hint=hint)
+        message = f"The recording has failed: {error['message']} ({error['code']})"
+        return RecordingFailed(message, hint=f"{error['hint']} Then register the recording again.")
+
+
+class RecordingFailed(RecordingNotComplete):
+    """The recording could not be read, and never will be under this id."""
+
+    retryable = False
 
 
 class RecordingHasPieces(Conflict):

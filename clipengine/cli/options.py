@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
@@ -13,20 +14,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 import click
 from pydantic import ValidationError
 
-from clipengine.basis.moments import OutsideBounds, parse_moment
+from clipengine.basis.moments import OutsideBounds, check_moment, parse_day, parse_moment, rfc3339
 from clipengine.basis.timecode import parse_time
 from clipengine.cli import output
 from clipengine.clips.options.caption_style import CaptionStyle
 from clipengine.clips.options.snap import MAX_WITHIN_SECONDS, Snap, SnapTarget
 from clipengine.clips.options.without import MAX_REMOVED, KeptRange, Removable, Without
 from clipengine.clips.request import GapMode
+from clipengine.errors import by_code
 from clipengine.settings.settings import Settings, port_number
 from clipengine.settings.sources import load
 
 if TYPE_CHECKING:
-    from clipengine.client import Client
+    from clipengine.client import ApiError, Client
 
-# Hints for users of the command line, which replace the hints of the API.
+# Hints for users of the command line, which replace the default hints of the API.
 _HINTS = {
     "unauthorized": "Set CLIPENGINE_API_KEY to a key; `clipengine keys create NAME` creates one.",
     "recording_not_found": "`clipengine recordings list` shows the recordings.",
@@ -57,6 +59,23 @@ class Moment(NamedTuple):
     """A time of day, in ms since 1970."""
 
     time: int
+
+
+def past_value(text: str) -> str:
+    """Parse a time of the past into RFC 3339: such a time, a day (its midnight on this machine), or `7 days ago`."""
+    try:
+        if ago := re.fullmatch(r"(\d{1,6})\s*(minute|hour|day|week)s?\s+ago", text.strip()):
+            since = datetime.now(UTC) - timedelta(**{f"{ago[2]}s": int(ago[1])})
+            return rfc3339(check_moment(int(since.timestamp() * 1000)))
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            midnight = datetime.combine(parse_day(text), time())
+            return rfc3339(check_moment(int(midnight.timestamp() * 1000)))
+        return rfc3339(parse_moment(text))
+    except OutsideBounds as error:
+        raise click.BadParameter(f"{text!r} {error}") from None
+    except (ValueError, OverflowError):
+        forms = "a time such as 2026-11-28T12:00:00Z, a day such as 2026-11-28, or such as '7 days ago'"
+        raise click.BadParameter(f"{text!r} is not {forms}") from None
 
 
 def place_value(text: str) -> Fraction | Moment:
@@ -398,5 +417,13 @@ def connection(server: str, api_key: str, *, retries: int = 2) -> Iterator[Clien
             yield client
         except ApiError as error:
             error.detail = error.detail.removesuffix(error.hint).strip()  # the hint is printed on a separate line
-            error.hint = _WRONG_KEY if error.code == "unauthorized" and api_key else _HINTS.get(error.code, error.hint)
+            error.hint = _hint(error, api_key)
             raise
+
+
+def _hint(error: ApiError, api_key: str) -> str:
+    if error.code == "unauthorized" and api_key:
+        return _WRONG_KEY
+    # Any other hint is about this request, such as a clip's id that was given as one of a recording.
+    is_default = error.hint in ("", by_code(error.code).default_hint)
+    return _HINTS.get(error.code, error.hint) if is_default else error.hint

@@ -106,6 +106,11 @@ def seconds(key: str) -> Column:
     return lambda row: None if row.get(key) is None else format_time(row[key])
 
 
+def amount(count: int, noun: str) -> str:
+    """Return a number with its noun: `1 clip`, `2 clips`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def size(count: int) -> str:
     """Format a number of bytes: `734003200` as `700.0 MiB`."""
     amount = float(count)

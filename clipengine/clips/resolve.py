@@ -94,7 +94,7 @@ class ClipSource:
         """The facts. Raises RecordingNotComplete."""
         facts = self.recording.facts
         if self.recording.state not in ("complete", "recording") or facts is None:
-            raise RecordingNotComplete.of(self.recording.recording_id, self.recording.state)
+            raise RecordingNotComplete.of(self.recording.recording_id, self.recording.state, self.recording.error)
         return facts
 
 

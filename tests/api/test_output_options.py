@@ -266,10 +266,17 @@ def test_unknown_watermark_is_rejected_with_the_names_that_exist(
     engine.settings = engine.settings.model_copy(update={"watermarks": known})
     assert "the settings have brand, logo" in post(http, recording.recording_id, body).json()["detail"]
     assert post(http, recording.recording_id, BODY | {"output": {"watermark": "logo"}}).status_code == 202
-    problem = refused(
-        post(http, recording.recording_id, BODY | {"output": {"watermark": "../x"}}), 422, "invalid_request"
-    )
-    assert pointers(problem) == ["/output/watermark"]
+    for name in ("logo.png", "../x", "", "a" * 100):
+        problem = refused(
+            post(http, recording.recording_id, BODY | {"output": {"watermark": name}}), 422, "unknown_watermark"
+        )
+        assert pointers(problem) == ["/output/watermark"]
+        assert "the settings have brand, logo" in problem["detail"]
+    for name in ("a" * 101, "a\0b"):
+        problem = refused(
+            post(http, recording.recording_id, BODY | {"output": {"watermark": name}}), 422, "invalid_request"
+        )
+        assert pointers(problem) == ["/output/watermark"]
     limits = engine.settings.limits.model_copy(update={"output": OutputLimits(allowed=("fps",))})
     engine.settings = engine.settings.model_copy(update={"limits": limits})
     problem = refused(

@@ -232,6 +232,54 @@ def test_clip_can_be_shared_and_unshared(server: RunningServer, recording: dict[
     assert "clips shares CLIP_ID" in server.command("clips", "unshare", clip_id, share_id).stderr
 
 
+def test_dry_run_fails_if_each_clip_is_refused(server: RunningServer, recording: dict[str, Any]) -> None:
+    clip = create(server, recording, "tried", "--wait")["clip_id"]
+
+    def tried(selection: str, changes: str, *options: str) -> subprocess.CompletedProcess[str]:
+        return server.command("clips", "variants", selection, "--changes", changes, "--dry-run", *options)
+
+    refused = '{"output": {"watermark": "logo.png"}}'
+    done = tried(clip, refused)
+    assert (done.returncode, "unknown_watermark" in done.stdout) == (1, True), done.stderr
+    assert "0 variants" in done.stderr
+    assert "1 refused" in done.stderr
+    assert tried(clip, refused, "--json").returncode == 1
+    assert tried(clip, '{"output": {"aspect": "1:1"}}').returncode == 0
+    none = tried("--created-after=1 minute ago", refused, "--label=never")
+    assert (none.returncode, "0 skipped, 0 refused" in none.stderr) == (0, True), none.stderr
+    skipped = server.command("clips", "variants", clip, "--changes", "{}")
+    assert (skipped.returncode, "1 clip, 1 skipped" in skipped.stderr) == (0, True), skipped.stderr
+    wrong = server.command("clips", "rm", "--created-before", "soon", "--dry-run")
+    assert (wrong.returncode, "'7 days ago'" in wrong.stderr) == (2, True)
+
+
+def test_id_of_a_clip_as_recording_is_named(server: RunningServer) -> None:
+    done = server.command("recordings", "show", "clip_01")
+    assert (done.returncode, done.stderr.splitlines()[1]) == (1, "This is the id of a clip: give that of a recording.")
+
+
+def test_failed_download_leaves_no_folder(server: RunningServer, recording: dict[str, Any], tmp_path: Path) -> None:
+    client = server.client()
+    cancelled = client.clips.create(recording["recording_id"], "cancelled", 0, 8, profile="slow").clip_id
+    client.clips.cancel(cancelled)
+    done = server.command("clips", "download", cancelled, f"{tmp_path}/new/")
+    assert (done.returncode, "clip_not_complete" in done.stderr) == (1, True), done.stderr
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_clip_of_a_failed_recording_is_refused_with_its_error(server: RunningServer, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no media" * 1000)
+    added = server.command("recordings", "add", "--upload", str(broken), "--wait", "--json")
+    recording = json.loads(added.stdout)
+    assert recording["status"] == "failed"
+    done = server.command("clips", "create", recording["recording_id"], "a", "-s", "0", "-e", "1")
+    error, hint = done.stderr.splitlines()
+    assert recording["error"]["message"] in error
+    assert recording["error"]["code"] in error
+    assert recording["error"]["hint"] in hint
+
+
 @pytest.mark.exhaustive
 def test_create_can_download_the_clip(server: RunningServer, recording: dict[str, Any], tmp_path: Path) -> None:
     target = tmp_path / "mine.mp4"

@@ -129,7 +129,7 @@ def _check_covered(call: Call[Any, CreateClipsByTime], series: str, covered: Cov
     if covered.parts and not covered.missing:
         return
     if (unprobed := call.ledger.recordings.unprobed_of(series)) is not None:
-        raise RecordingNotComplete.of(unprobed, "processing")
+        raise RecordingNotComplete.of(unprobed, "processing", None)
     is_ahead = body.end_time > now_ms()
     awaits_next = covered.is_cut_short and (covered.may_follow or (bool(covered.parts) and is_ahead))
     if awaits_next and not (covered.parts and body.on_timeout == "clamp"):

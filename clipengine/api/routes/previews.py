@@ -165,7 +165,7 @@ async def complete_recording(call: Call[Q, NoBody]) -> tuple[Recording, Fraction
 
 def _duration(recording: Recording) -> Fraction:
     if recording.facts is None:
-        raise RecordingNotComplete.of(recording.recording_id, recording.state)
+        raise RecordingNotComplete.of(recording.recording_id, recording.state, recording.error)
     return recording.facts.duration
 
 

@@ -98,7 +98,7 @@ def _tried(call: Call[Any, Any], spec: RuleSpec, recording_id: str) -> Awaitable
     with located(pointer="/recording_id"):
         recording = call.ledger.recordings.get(recording_id)
         if recording.state != "complete":
-            raise RecordingNotComplete.of(recording_id, recording.state)
+            raise RecordingNotComplete.of(recording_id, recording.state, recording.error)
     return _dry_run(call, spec, *call.engine.rule_clips.material(spec, recording))
 
 

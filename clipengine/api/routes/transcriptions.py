@@ -40,7 +40,7 @@ def transcribe(call: Call[NoQuery, Transcribe]) -> Response:
         call.engine.admit()
         recording = call.ledger.recordings.get(call.path("recording_id"))
         if recording.facts is None:
-            raise RecordingNotComplete.of(recording.recording_id, recording.state)
+            raise RecordingNotComplete.of(recording.recording_id, recording.state, recording.error)
         if call.body.track >= len(recording.facts.audio):
             raise no_track(call.body.track, len(recording.facts.audio))
         with located(pointer="/language"):

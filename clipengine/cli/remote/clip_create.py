@@ -206,7 +206,7 @@ def _read(client: Client, recording_id: str, listed: FromFile, label: str | None
     """Return the ranges of the file. Raises RecordingNotComplete or InvalidRequest."""
     recording = client.recordings.get(recording_id)
     if recording.duration_seconds is None:
-        raise RecordingNotComplete.of(recording_id, recording.status)
+        raise RecordingNotComplete.of(recording_id, recording.status, recording.raw.get("error"))
     rate, first = _rate_of(recording), _first_frame_of(recording)
     return listed.read(duration=exact(recording.duration_seconds), rate=rate, first_frame=first, label=label)
 

@@ -38,15 +38,21 @@ def check_folder(target: str | Path, hint: str) -> None:
 def download(client: Client, clip: Clip, target: str | Path) -> str:
     """Download the clip and return its path and size as text.
 
-    The target is a file, or a folder, which is created if the path ends with a slash.
+    The target is a file, or a folder, which is created if the path ends with a slash; not if the download fails.
     """
     path = Path(target)
-    if names_folder(str(target)):
-        path.mkdir(exist_ok=True)
+    is_new = names_folder(str(target)) and not path.exists()
+    if is_new:
+        path.mkdir()
     if path.is_dir():
         path /= PurePosixPath(clip.bucket_path or f"{clip.clip_id}.mp4").name
-    with output.transfer("downloading") as moved:
-        size = client.clips.download(clip.clip_id, path, on_progress=moved)
+    try:
+        with output.transfer("downloading") as moved:
+            size = client.clips.download(clip.clip_id, path, on_progress=moved)
+    except BaseException:
+        if is_new:
+            path.parent.rmdir()
+        raise
     return f"{path}: {output.size(size)}"
 
 

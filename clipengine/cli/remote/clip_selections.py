@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from clipengine.cli import output, questions
-from clipengine.cli.options import json_option, metadata_of, needs_server
+from clipengine.cli.options import json_option, metadata_of, needs_server, past_value
 from clipengine.client import Batch, Client, Selection
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,8 +28,12 @@ _FILTERS = (
     click.option("--status", type=click.Choice(["processing", "complete", "failed"]), help="Clips with this status."),
     click.option("--label", help="Clips with this label."),
     click.option("--variant-of", metavar="ID", help="Variants of this clip."),
-    click.option("--created-after", metavar="TIME", help="Clips created after this time."),
-    click.option("--created-before", metavar="TIME", help="Clips created before this time."),
+    click.option(
+        "--created-after", type=past_value, metavar="TIME", help="Clips created after this time, day or `7 days ago`."
+    ),
+    click.option(
+        "--created-before", type=past_value, metavar="TIME", help="Clips created before it; a day is its midnight here."
+    ),
     click.option("--search", metavar="WORDS", help="Clips with these words; bud* is a beginning."),
     click.option("--tag", "tags", multiple=True, metavar="TAG", help="Clips with this tag; may be repeated."),
     click.option("--meta", multiple=True, metavar="KEY=VALUE", help="Clips with this metadata; may be repeated."),
@@ -90,7 +94,7 @@ def variants(
     """Make a variant of each of many clips, with the same ranges and other options."""
     which: dict[str, Any] = {"clip_ids": clip_ids or None, "filter": chosen}
     if dry_run:
-        return _show(client.clips.try_variants(changes, **which), "variants", as_json=as_json)
+        return _show(client.clips.try_variants(changes, **which), "variant", as_json=as_json)
     return _follow(client, client.clips.variants(changes, **which), as_json=as_json)
 
 
@@ -120,9 +124,11 @@ def rm(
         return _delete_ids(client, clip_ids)
     tried = client.clips.try_delete_matching(chosen, include_processing=include_processing)
     if dry_run:
-        return _show(tried, "clips", as_json=as_json)
+        return _show(tried, "clip", as_json=as_json)
     if not yes:
-        questions.confirm(f"Delete {tried.count} clips ({output.size(tried.bytes)})?", otherwise="use --yes")
+        questions.confirm(
+            f"Delete {output.amount(tried.count, 'clip')} ({output.size(tried.bytes)})?", otherwise="use --yes"
+        )
     batch = client.clips.delete_matching(chosen, tried.selection, include_processing=include_processing)
     return _follow(client, batch, as_json=as_json)
 
@@ -152,20 +158,24 @@ def batch(client: Client, batch_id: str, cancel: bool, as_json: bool) -> int:
 
 
 def _show(tried: Selection, what: str, *, as_json: bool) -> int:
+    """Show what would be done. Return 1 if clips were selected and each is refused."""
+    exit_code = 1 if tried.refused and not tried.count else 0
     if as_json:
         output.show_object(tried.raw, as_json=True)
-        return 0
+        return exit_code
     output.show_list(tried.raw["data"], _COLUMNS, as_json=False)
+    shown = "; the first 100 clips are shown" if tried.count + tried.skipped + tried.refused > 100 else ""
     output.say(
-        f"{tried.count} {what} ({output.size(tried.bytes)}), {tried.skipped} skipped, {tried.refused} refused; "
-        "the first 100 clips are shown"
+        f"{output.amount(tried.count, what)} ({output.size(tried.bytes)}), {tried.skipped} skipped, "
+        f"{tried.refused} refused{shown}"
     )
-    return 0
+    return exit_code
 
 
 def _follow(client: Client, made: Batch, *, as_json: bool) -> int:
     """Wait for the batch and show it. Return 1 if a clip was refused."""
-    output.say(f"batch {made.batch_id}: {made.total} clips")
+    skipped = f", {made.skipped} skipped" if made.skipped else ""
+    output.say(f"batch {made.batch_id}: {output.amount(made.total, 'clip')}{skipped}")
     with output.progress("working") as move:
         ended = made
         if not made.ended:

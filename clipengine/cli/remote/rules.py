@@ -10,7 +10,7 @@ import click
 
 from clipengine.cli import output
 from clipengine.cli.groups import Commands
-from clipengine.cli.options import json_option, limit_option, needs_server
+from clipengine.cli.options import json_option, limit_option, needs_server, past_value
 from clipengine.client import Client
 from clipengine.errors import MalformedRequest
 
@@ -113,7 +113,9 @@ def disable(client: Client, rule_id: str, as_json: bool) -> None:
 
 @rules.command()
 @click.argument("rule_id")
-@click.option("--after", metavar="TIME", help="Only recordings that were registered after this time (RFC 3339).")
+@click.option(
+    "--after", type=past_value, metavar="TIME", help="Only recordings registered after this time, day or `7 days ago`."
+)
 @click.option("--cancel", is_flag=True, help="Cancel the backfill.")
 @json_option
 @needs_server

@@ -26,13 +26,15 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from clipengine.basis.settings_table import Options, SettingsTable
+from clipengine.basis.settings_table import NO_NUL, Options, SettingsTable, without_nul
 from clipengine.errors import InvalidRequest
 
 Fit = Literal["crop", "pad", "blur"]
 Medium = Literal["video", "audio"]
 MEDIA: tuple[Medium, ...] = ("video", "audio")
 WATERMARK_NAME = r"^[a-z0-9][a-z0-9_-]{0,39}$"
+# Any text, so that the error of an unknown name lists those that exist.
+_AnyName = Annotated[str, Field(max_length=100, json_schema_extra=NO_NUL), AfterValidator(without_nul)]
 _MAX_RANGES = 100
 _MAX_BOXES = 50
 _ASPECT = r"^[1-9][0-9]{0,3}:[1-9][0-9]{0,3}$"
@@ -339,7 +341,7 @@ class Output(Options):
         description="Length of the clip. Becomes the `speed` that this takes, for the range before any snapping.",
     )
 
-    watermark: Annotated[Annotated[str, Field(pattern=WATERMARK_NAME)] | None, _PICTURE] = Field(
+    watermark: Annotated[_AnyName | None, _PICTURE] = Field(
         default=None, description="Name of a watermark in the settings, which is drawn over the finished picture."
     )
 

@@ -279,7 +279,7 @@ class Clips:
         if row is None:
             raise RecordingNotFound.of(id)
         if row["state"] != "complete":
-            raise RecordingNotComplete.of(id, row["state"])
+            raise RecordingNotComplete.of(id, row["state"], row["error"])
         return int(row["needs"])
 
     def _check_room(self, *, yields: bool = False) -> None:

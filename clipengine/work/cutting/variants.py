@@ -51,7 +51,7 @@ class Variants:
     def _recording(self, recording_id: str, known: dict[str, Recording]) -> Recording:
         found = known.get(recording_id) or self._ledger.recordings.get(recording_id)
         if found.state != "complete":
-            raise RecordingNotComplete.of(recording_id, found.state)
+            raise RecordingNotComplete.of(recording_id, found.state, found.error)
         known[recording_id] = found
         return found
 

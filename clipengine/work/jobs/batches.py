@@ -189,7 +189,7 @@ class BatchJobs(Jobs[Batch]):
         if batch.marker is not None and recording.state == "processing":
             raise _Unprobed("the recording is not probed yet")
         if recording.state != "complete" and (batch.marker is None or recording.state != "recording"):
-            raise RecordingNotComplete.of(recording.recording_id, recording.state)
+            raise RecordingNotComplete.of(recording.recording_id, recording.state, recording.error)
         return recording
 
     def _write(self, change: Callable[[], bool]) -> None:
