@@ -133,6 +133,34 @@ def test_deletion_of_nothing_adds_no_row(
     assert log.new() == []
 
 
+def test_equal_values_add_no_row_and_no_revision(
+    engine: RecordedEngine, http: httpx.Client, recording: Recording, log: Log
+) -> None:
+    clip = engine.finish(engine.make_clip(recording, "same"))
+    values = {"tags": ["a", "b"], "metadata": {"k": "v", "none": None}, "expires_at": "2100-01-01T00:00:00Z"}
+    recorded = values | {"name": "n", "series": "s", "started_at": "2026-11-28T12:00:00Z"}
+    where = "https://example.com/same"
+    webhook = http.post("/v1/webhooks", json={"url": where}).json()["webhook_id"]
+    changes = {
+        f"/v1/clips/{clip.clip_id}": values | {"label": "other"},
+        f"/v1/recordings/{recording.recording_id}": recorded,
+        f"/v1/webhooks/{webhook}": {"wants": {"tags": ["a"]}, "events": ["clip.ready"], "enabled": False},
+    }
+    for path, body in changes.items():
+        log.new()
+        first = http.patch(path, json=body)
+        assert first.status_code == 200, first.text
+        assert len(log.new()) == 1
+        last = engine.ledger.events.last_seq()
+        revision = first.json().get("revision")
+        assert http.patch(path, json=body).json() == first.json()
+        assert log.new() == [], path
+        assert (http.get(path).json().get("revision"), engine.ledger.events.last_seq()) == (revision, last)
+    body = {"tags": ["b", "a"]}
+    assert http.patch(f"/v1/clips/{clip.clip_id}", json=body).json()["tags"] == ["b", "a"]
+    assert len(log.new()) == 1
+
+
 def test_batch_adds_a_row_and_one_for_each_clip_that_it_deletes(
     engine: RecordedEngine, http: httpx.Client, recording: Recording, log: Log
 ) -> None:

@@ -44,7 +44,7 @@ from clipengine.errors import (
     RecordingNotFound,
 )
 from clipengine.ledger.clips.clip_state import ACTIVE, ANNOUNCED, UNFINISHED, entering, may_follow
-from clipengine.ledger.database.database import Database, Row, Statement, insert_statement, param
+from clipengine.ledger.database.database import Database, Row, Statement, changes, insert_statement, param
 from clipengine.ledger.database.schema import ClipDocumentRow, ClipRow, RecordingRow
 from clipengine.ledger.database.spec_column import SpecColumn
 from clipengine.ledger.engines.fences import FENCE_MS, is_due, set_aside
@@ -535,13 +535,15 @@ class Clips:
     ) -> Clip:
         """Change the columns `values`, merge `metadata`, and return the clip. What may end it needs `permit`.
 
-        Raises ClipNotFound or InvalidRequest.
+        Equal values are no change: the revision stays. Raises ClipNotFound or InvalidRequest.
         """
         with self._database.transaction(ordered=False):
             row = self._row(id, lock=True)
             if _may_end(row, values):
                 permit(lambda: row["created_by"])
-            changed = {**values, "metadata": merged(row["metadata"], metadata)}
+            changed = changes(row, {**values, "metadata": merged(row["metadata"], metadata)})
+            if not changed:
+                return self.get(id)
             counted = {**changed, "revision": ClipRow.revision + 1}
             self._database.change(ClipRow.update(counted).where(ClipRow.clip_id == id))
             self.documents.replace(row | changed)

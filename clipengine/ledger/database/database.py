@@ -44,6 +44,11 @@ def compact_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
+def changes(row: Row, values: Row) -> Row:
+    """Return the values that differ from those of a row."""
+    return {name: value for name, value in values.items() if row[name] != value}
+
+
 class JsonText(peewee.TextField):
     """Text column of JSON values, with None for NULL."""
 

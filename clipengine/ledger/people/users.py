@@ -111,7 +111,8 @@ class Users:
         with self._database.transaction(ordered=False):
             if disabled:
                 self._end_sessions(user_id)
-            return self._change(user_id, {"disabled_at": now_ms() if disabled else None})
+            condition = UserRow.disabled_at.is_null(disabled)
+            return self._change(user_id, {"disabled_at": now_ms() if disabled else None}, condition)
 
     def refuse(
         self,

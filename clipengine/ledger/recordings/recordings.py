@@ -22,7 +22,7 @@ from clipengine.basis.row_format import FIRST_FORMAT, ROW_FORMAT
 from clipengine.basis.timecode import now_ms
 from clipengine.clips.metadata import merged
 from clipengine.errors import ClipEngineError, ObjectMissing, RecordingBusy, RecordingNotFound
-from clipengine.ledger.database.database import Database, Row, Statement, param
+from clipengine.ledger.database.database import Database, Row, Statement, changes, param
 from clipengine.ledger.database.schema import (
     ClipRow,
     FetchRow,
@@ -458,14 +458,16 @@ class Recordings:
     ) -> Recording:
         """Change the fields `values`, merge `metadata`, and return the recording. To change its expiry needs `permit`.
 
-        Raises RecordingNotFound or InvalidRequest.
+        Equal values are no change. Raises RecordingNotFound or InvalidRequest.
         """
         with self._database.transaction(ordered=False):
             row = self._row(id, lock=True)
             if "expires_at" in values:  # also null: the settings may then delete the recording at once
                 permit(lambda: self._owner(row))
             changed = _SPEC.columns({**values, "metadata": merged(row["metadata"], metadata)}, row["spec"])
-            changed |= times_of(as_recording(row | changed))
+            changed = changes(row, changed | times_of(as_recording(row | changed)))
+            if not changed:
+                return as_recording(row)
             self._database.change(RecordingRow.update(changed).where(RecordingRow.recording_id == id))
             self.documents.replace(row | changed)
             self._database.record_change("edited_recording", id)

@@ -10,7 +10,7 @@ from clipengine.basis.events import ConfiguredEndpoint, MessageFormat
 from clipengine.basis.ids import new_id
 from clipengine.basis.timecode import now_ms
 from clipengine.errors import WebhookNotFound
-from clipengine.ledger.database.database import Database, Row, Statement
+from clipengine.ledger.database.database import Database, Row, Statement, changes
 from clipengine.ledger.database.schema import DeliveryRow, EndpointRow
 from clipengine.ledger.database.vault import Vault
 from clipengine.ledger.webhooks.wants import Wants
@@ -92,10 +92,7 @@ class Endpoints:
 
     def get(self, id: str) -> Endpoint:
         """Return an endpoint. Raises WebhookNotFound."""
-        row = self._database.by_key(EndpointRow, id)
-        if row is None:
-            raise WebhookNotFound.of(id)
-        return self._endpoint(row)
+        return self._endpoint(self._row(id))
 
     def update(
         self,
@@ -113,7 +110,8 @@ class Endpoints:
         Enabling it resumes them and clears the reason and the start of its failures.
         """
         with self._database.transaction():
-            before = self.get(id)
+            row = self._row(id)
+            before = self._endpoint(row)
             values: dict[str, Any] = {}
             if url is not None:
                 values["url"] = url
@@ -133,8 +131,8 @@ class Endpoints:
                 values |= {"enabled": True, "disabled_reason": None, "failing_since": None}
             elif enabled is False and before.enabled:
                 values |= {"enabled": False, "disabled_reason": DISABLED_BY_REQUEST}
-            if values:
-                self._change(id, values)
+            if changed := changes(row, values):
+                self._change(id, changed)
             return self.get(id)
 
     def delete(self, id: str) -> Endpoint:
@@ -203,6 +201,12 @@ class Endpoints:
     def list(self) -> list[Endpoint]:
         """Return all endpoints, oldest first."""
         return [self._endpoint(row) for row in self._database.rows(_ALL)]
+
+    def _row(self, id: str) -> Row:
+        row = self._database.by_key(EndpointRow, id)
+        if row is None:
+            raise WebhookNotFound.of(id)
+        return row
 
     def _change(self, id: str, values: dict[str, Any]) -> None:
         self._database.change(EndpointRow.update(values).where(EndpointRow.webhook_id == id))

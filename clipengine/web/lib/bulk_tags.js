@@ -38,17 +38,20 @@ export function editTags(items, {pathOf, titleOf, onchange}) {
       return;
     }
     save.disabled = true;
+    let changedItems = 0;
     const failed = await changeEach(
       items,
       async (item) => {
         const {tags} = await get(pathOf(item)); // the row may be out of date
         const wanted = [...new Set([...tags.filter((tag) => !remove.includes(tag)), ...add])];
-        if (wanted.join() !== tags.join()) onchange(/** @type {Item} */ (await patch(pathOf(item), {tags: wanted})));
+        if (wanted.join() === tags.join()) return;
+        onchange(/** @type {Item} */ (await patch(pathOf(item), {tags: wanted})));
+        changedItems++;
       },
       (done) => setText(status, t("{done} of {total}", {done, total: items.length})),
     );
     dialog.close();
-    const changed = plural(items.length - failed.length, "{count} changed", "{count} changed");
+    const changed = plural(changedItems, "{count} changed", "{count} changed");
     if (!failed.length) toast(t("Tags saved"), changed);
     else
       toast(
