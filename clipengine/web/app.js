@@ -132,9 +132,13 @@ function buildRail(who, signal) {
     h("a", {href: place.address}, h("span", {}, icon(place.image)), place.text),
   );
   const connection = h("span", {class: "connection", role: "status"}, "");
-  const showConnection = (/** @type {CustomEvent<boolean>} */ {detail}) => {
+  let opened = false; // the event stream
+  const showConnection = async (/** @type {CustomEvent<boolean>} */ {detail}) => {
+    opened = detail;
+    const answers = detail || (await serverAnswers());
+    if (opened !== detail) return; // meanwhile
     connection.classList.toggle("lost", !detail);
-    connection.textContent = detail ? "" : t("Server unreachable");
+    connection.textContent = detail ? "" : answers ? t("No live updates") : t("Server unreachable");
     connection.title = detail ? "" : t("The page may be out of date. It reconnects by itself.");
   };
   addEventListener("connection", showConnection, {signal});
@@ -156,6 +160,13 @@ function buildRail(who, signal) {
   };
   addEventListener("routed", markCurrent, {signal});
 }
+
+// Return true if the server responds, also with an error: then only the event stream is refused or interrupted.
+const serverAnswers = () =>
+  get("/session", {quiet: true}).then(
+    () => true,
+    (error) => error.status > 0,
+  );
 
 /** @param {Session} who */
 function accountMenu(who) {

@@ -232,9 +232,9 @@ def test_several_rows_are_downloaded_and_deleted(
         page.get_by_text("50 selected").wait_for()
         page.get_by_role("button", name="Remove…").click()
         page.get_by_role("button", name="Remove", exact=True).click()
-        page.locator(".toast", has_text="Removed from the list").get_by_role("button", name="Close").click()
+        page.locator(".toast", has_text="Removal from the list in 10 s").get_by_role("button", name="Close").click()
         until(page, "document.querySelectorAll('.recording').length === 8")  # the next page has moved up
         with page.expect_event("requestfinished", lambda request: request.url.endswith("/v1/clips/delete")):
-            page.locator(".toast", has_text="Deleted").get_by_role("button", name="Close").click()
+            page.locator(".toast", has_text="Deletion in 10 s").get_by_role("button", name="Close").click()
     (left,) = stocked.client().clips.list().data
     assert left.label == "foul of Talk 007"

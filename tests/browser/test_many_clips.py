@@ -37,7 +37,8 @@ def test_variants_are_made_and_all_matches_deleted(browser: Any, server: Running
             client.clips.wait(clip.clip_id)
 
         page.get_by_role("button", name="Delete all matches…").click()
-        confirm = page.get_by_role("dialog", name="Delete 4 clips?")
+        confirm = page.get_by_role("dialog", name="Delete all 4 clips that match?")
+        confirm.get_by_text("“manifold”").wait_for()
         confirm.get_by_role("button", name="Delete").click()
         page.locator(".toast").filter(has_text="4 of 4 clips").wait_for()
         wait_for(page, lambda: not list(client.clips.each(q="manifold")))

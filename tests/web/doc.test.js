@@ -205,6 +205,21 @@ describe("storing", () => {
     assert.equal(server.list.title, "Worst");
   });
 
+  test("a look that the server writes in another form is not asked", async () => {
+    const look = {output: {crop: {x: 0.1, y: 0, width: 0.5, height: 1}}};
+    const base = {title: "", segments: [], look: {}, version: 1, updated_at: "then"};
+    const server = new Stored({}, {items: [], title: "", look, base});
+    server.list = {...server.list, look: {subtitles: null, output: {crop: {height: 1, width: 0.5, x: 0.1, y: 0}, aspect: null}, without: []}, version: 2};
+    server.open(); // the tab was closed before the response
+    await settled();
+    await later();
+    assert.deepEqual(server.asked, []);
+    server.held = {items: [], title: "", look: {output: {fps: 25}}, base};
+    server.open();
+    await settled();
+    assert.deepEqual(server.asked, [["", {title: false, look: true}]]);
+  });
+
   test("what the tab holds is merged with the list of the server, also of version 0.1.0", async () => {
     const server = new Stored({segments: [stored(4, "theirs")]}, {items: [range(1, "held"), range(4, "theirs")]});
     const {doc} = server.open();

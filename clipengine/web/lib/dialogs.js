@@ -48,14 +48,15 @@ export const topmost = () => findAll(document, "dialog:modal").at(-1) ?? documen
 const placeMessages = () => topmost().append(byId("toasts"), byId("said"));
 
 /**
- * Ask for confirmation. Resolves with true or false.
+ * Ask for confirmation, for which the text `typed` must be typed if it is given. Resolves with true or false.
  *
  * @param {Children} title
  * @param {Children} detail
  * @param {string} yes
+ * @param {{typed?: string}} [options]
  * @returns {Promise<boolean>}
  */
-export function confirmDialog(title, detail, yes) {
+export function confirmDialog(title, detail, yes, {typed = ""} = {}) {
   return new Promise((resolve) => {
     let answer = false;
     /** @param {boolean} value */
@@ -63,12 +64,18 @@ export function confirmDialog(title, detail, yes) {
       answer = value;
       dialog.close();
     };
-    const dialog = openDialog(title, h("p", {}, detail), {
+    const confirm = h("button", {type: "button", class: "primary destructive", disabled: Boolean(typed), onclick: () => finish(true)}, yes);
+    const input = h("input", {
+      autocomplete: "off",
+      inputmode: "numeric",
+      oninput: () => {
+        confirm.disabled = input.value.trim() !== typed;
+      },
+    });
+    const field = typed ? h("label", {class: "field"}, t("Type {text} to confirm", {text: typed}), input) : null;
+    const dialog = openDialog(title, [h("p", {}, detail), field], {
       size: "narrow",
-      footer: [
-        h("button", {type: "button", autofocus: true, onclick: () => finish(false)}, t("Cancel")),
-        h("button", {type: "button", class: "primary destructive", onclick: () => finish(true)}, yes),
-      ],
+      footer: [h("button", {type: "button", autofocus: true, onclick: () => finish(false)}, t("Cancel")), confirm],
       onclose: () => resolve(answer),
     });
   });

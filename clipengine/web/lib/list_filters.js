@@ -177,6 +177,17 @@ export function listFilters({statuses, sorts, params, placeholder, label, opens,
       created_before: startOfDay(to.value, 1),
       sort: sort.value,
     }),
+    // The filters as they are shown; "" without any.
+    text: () =>
+      [
+        field.input.value.trim() && `“${field.input.value.trim()}”`,
+        status && `${t("Status")}: ${statuses.find(([value]) => value === status)?.[1]}`,
+        tag.value.trim() && `${t("Tag")}: ${tag.value.trim()}`,
+        from.value && `${t("Created from")}: ${from.value}`,
+        to.value && `${t("Created until")}: ${to.value}`,
+      ]
+        .filter(Boolean)
+        .join(" · "),
     /** @param {string} text */
     setTag(text) {
       details.hidden = false;

@@ -27,8 +27,24 @@ export function mergedItems(base, mine, theirs) {
  * @param {T} theirs
  */
 export function mergedValue(base, mine, theirs) {
-  const [before, here, there] = [base, mine, theirs].map((value) => JSON.stringify(value));
+  const [before, here, there] = [base, mine, theirs].map((value) => JSON.stringify(canonical(value)));
   return {value: here === before ? theirs : mine, asks: here !== before && there !== before && here !== there};
+}
+
+/**
+ * Return a value in one form: the server sorts names, rounds nothing, and leaves out what is null or empty, or adds it.
+ *
+ * @param {any} value
+ * @returns {any} undefined for what is empty
+ */
+function canonical(value) {
+  if (value === null || typeof value !== "object") return value === "" || value === null ? undefined : value;
+  if (Array.isArray(value)) return value.length ? value.map((each) => canonical(each) ?? null) : undefined;
+  const entries = Object.keys(value)
+    .sort()
+    .map((name) => [name, canonical(value[name])])
+    .filter(([, each]) => each !== undefined);
+  return entries.length ? Object.fromEntries(entries) : undefined;
 }
 
 /**

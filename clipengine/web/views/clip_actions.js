@@ -126,10 +126,10 @@ export function asPython(clip) {
  * `rename()` and `retag()` edit the row of the clip. `ondelete()` is called when it is hidden, before it is deleted.
  *
  * @param {Clip} clip
- * @param {{ondelete?: () => void, rename: () => void, retag: () => void}} actions
+ * @param {{ondelete?: () => void, rename: () => void, retag: () => void, onretry: () => unknown}} actions
  * @returns {MenuItem[]}
  */
-export function menuItems(clip, {ondelete = () => {}, rename, retag}) {
+export function menuItems(clip, {ondelete = () => {}, rename, retag, onretry}) {
   return [
     clip.status === "complete" && may("write", "clips") && {text: t("Share…"), icon: "link", run: () => shareClip(clip)},
     clip.status === "complete" && {
@@ -139,6 +139,7 @@ export function menuItems(clip, {ondelete = () => {}, rename, retag}) {
         location.href = clipDownload(clip);
       },
     },
+    clip.error?.retryable === false && may("write", "clips") && {text: t("Retry anyway"), icon: "retry", run: onretry},
     may("write", "clips") && {text: t("Rename"), icon: "pen", run: rename},
     may("write", "clips") && {text: t("Edit tags"), icon: "tag", run: retag},
     {text: t("Copy as curl"), icon: "copy", run: () => copyText(asCurl(clip), t("curl command"))},
@@ -207,8 +208,9 @@ export async function deleteClips(chosen) {
   const ids = clips.map((clip) => clip.clip_id);
   deleteLater({
     ids,
+    soon: (seconds) => t("Deletion in {seconds} s", {seconds}),
     title: t("Deleted"),
-    detail: clips.length > 1 ? what : [h("bdi", {}, clips[0].label)],
+    detail: () => (clips.length > 1 ? what : [h("bdi", {}, clips[0].label)]),
     async send(options) {
       for (let at = 0; at < ids.length; at += BATCH) await post("/v1/clips/delete", {clip_ids: ids.slice(at, at + BATCH)}, options);
       return [];

@@ -79,7 +79,9 @@ export function clipRow(
   });
   /** @param {Clip} clip */
   const faultOf = (clip) => (clip.error && clip.error.code !== "cancelled" ? clip.error : null); // the user did that
-  const more = menuButton(t("More actions for this clip"), "more", () => menuItems(state.peek(), {ondelete, rename, retag}));
+  const more = menuButton(t("More actions for this clip"), "more", () =>
+    menuItems(state.peek(), {ondelete, rename, retag, onretry: async () => onchange(await retry(state.peek()))}),
+  );
   // A pressed button disappears when the clip's status changes: focus the first of its successors.
   let pressed = false;
   /** @param {(clip: Clip) => Promise<Clip>} work */
@@ -193,6 +195,7 @@ export function clipRow(
         ),
       ];
     }
+    if (clip.error?.retryable === false) return []; // the menu offers it
     return [
       h(
         "button",

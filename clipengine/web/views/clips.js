@@ -84,7 +84,7 @@ export function showClips(main, params, signal) {
       icon("trash"),
       t("Delete…"),
     ),
-    h("button", {type: "button", class: "danger", onclick: asyncHandler(() => deleteMatching(filters.values()))}, t("Delete all matches…")),
+    h("button", {type: "button", class: "danger", onclick: asyncHandler(() => deleteMatching(filters.values(), filters.text()))}, t("Delete all matches…")),
   ];
   const clips = new ClipList({
     query,

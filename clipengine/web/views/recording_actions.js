@@ -20,6 +20,13 @@ export const recordingDownload = (recording) => `/v1/recordings/${recording.reco
 export const mayRegisterAgain = (recording) => may("write", "recordings") && may("delete", "recordings", recording);
 
 /**
+ * Return the text of the button that calls `registerAgain`: unless the error may pass by itself, the file must be another one.
+ *
+ * @param {ClipEngineError | null | undefined} error
+ */
+export const retryText = (error) => (error?.retryable === false ? t("Register again") : t("Retry"));
+
+/**
  * Register the object of a failed recording again, as the store has it now, and delete the failed one. Returns the new
  * recording.
  *
@@ -82,8 +89,9 @@ export async function removeRecordings(chosen, ondeleted) {
   const what = plural(recordings.length, "{count} recording", "{count} recordings");
   deleteLater({
     ids: recordings.map((each) => each.recording_id),
+    soon: (seconds) => t("Removal from the list in {seconds} s", {seconds}),
     title: t("Removed from the list"),
-    detail: one ? [h("bdi", {}, names[0])] : what,
+    detail: () => (one ? [h("bdi", {}, names[0])] : what),
     send: (options) => removeAll(recordings, what, options),
     ondeleted,
   });

@@ -11,7 +11,7 @@ import {may} from "../lib/rights.js";
 import {navigate} from "../lib/router.js";
 import {t} from "../lib/texts.js";
 import {asyncHandler} from "../lib/toasts.js";
-import {mayRegisterAgain, recordingDownload, registerAgain, removeRecordings} from "./recording_actions.js";
+import {mayRegisterAgain, recordingDownload, registerAgain, removeRecordings, retryText} from "./recording_actions.js";
 import {head} from "./studio_head.js";
 
 const DAMAGED = ["recording_unreadable", "recording_truncated", "recording_encrypted", "unsupported_media", "decoder_crashed"];
@@ -65,7 +65,7 @@ function failedState(recording, error) {
     "button",
     {type: "button", onclick: asyncHandler(async () => navigate(`#/recordings/${(await registerAgain(recording)).recording_id}`))},
     icon("retry"),
-    t("Retry"),
+    retryText(error),
   );
   const another = h("button", {type: "button", onclick: () => files.click()}, icon("up"), t("Upload another file"));
   const remedies = [...(mayRegisterAgain(recording) ? [again] : []), ...(may("write", "uploads") ? [another] : [])];

@@ -23,7 +23,7 @@ import {ListQuery} from "../store/list_query.js";
 import {recordingEntities} from "../store/recordings.js";
 import {computed, signal as signalOf} from "../vendor/signals-core.js";
 import {lastButton, liveMark} from "./live.js";
-import {mayRegisterAgain, recordingDownload, registerAgain, registerFromStore, removeRecordings} from "./recording_actions.js";
+import {mayRegisterAgain, recordingDownload, registerAgain, registerFromStore, removeRecordings, retryText} from "./recording_actions.js";
 import {transcriptHits} from "./transcript_hits.js";
 
 /** @import {ReadonlySignal} from "../vendor/signals-core.js" */
@@ -245,13 +245,13 @@ function recordingRow(state, {ontag, onchange, remove, retry}) {
     {
       type: "button",
       class: "quiet again",
-      title: t("Retry"),
-      "aria-label": t("Retry"),
+      title: () => retryText(state.value.error),
+      "aria-label": () => retryText(state.value.error),
       hidden: () => !failed.value || !mayRegisterAgain(state.value),
       onclick: asyncHandler(() => retry(state.peek())),
     },
     icon("retry"),
-    h("span", {}, t("Retry")),
+    h("span", {}, () => retryText(state.value.error)),
   );
   const last = lastButton(() => state.peek());
   bind(() => {

@@ -63,8 +63,8 @@ export async function showSystem(main, params, signal) {
   }
 
   try {
-    const found = await load();
-    const [storage, profiles] = await Promise.all([storageSection(found, signal), profileSection(signal)]);
+    await load();
+    const [storage, profiles] = await Promise.all([storageSection(signal), profileSection(signal)]);
     places.storage.append(storage);
     places.settings.append(profiles, ...(may("read", "settings") ? [settingsSection(signal)] : []));
     if (may("read", "keys")) places.keys.append(await keysSection(signal));

@@ -1,7 +1,8 @@
 // The part of the System view that says what fills the store, and what will be removed.
 
 import {get, remove} from "../lib/api.js";
-import {h, iconButton, table} from "../lib/dom.js";
+import {debounce, h, iconButton, table} from "../lib/dom.js";
+import {listen} from "../lib/events.js";
 import {bytesFormat, formatAge, formatBytes} from "../lib/format.js";
 import {may} from "../lib/rights.js";
 import {formatNumber, locale, plural, rich, t} from "../lib/texts.js";
@@ -11,15 +12,25 @@ const DAYS = 30;
 const LEAST_DAYS = 7; // of history for a forecast
 const MOST_WEEKS = 104; // that a forecast looks ahead
 const DAY_MS = 24 * 3600 * 1000;
+const EVENT_MS = 1000; // after an event
 
 /**
- * @param {Status} status
+ * Return the section, which follows clips and recordings that appear, end and are deleted.
+ *
  * @param {AbortSignal} signal
  */
-export async function storageSection(status, signal) {
+export async function storageSection(signal) {
   const links = h("section", {class: "panel largest", hidden: true});
-  const [use] = await Promise.all([get("/v1/storage", {signal}), drawEndlessLinks(links, signal)]);
-  return h("div", {class: "storage"}, space(use, status.store), history(use), largest(use), links);
+  const section = h("div", {class: "storage"});
+  async function draw() {
+    const [use, {store}] = await Promise.all([get("/v1/storage", {signal}), get("/v1/status", {signal}), drawEndlessLinks(links, signal)]);
+    section.replaceChildren(...[space(use, store), history(use), largest(use), links].flat());
+  }
+  await draw();
+  const soon = debounce(EVENT_MS, () => signal.aborted || draw().catch(() => {})); // the bar says when the server is unreachable
+  const drawIfEnded = (/** @type {{status: string}} */ {status}) => status === "processing" || soon();
+  listen({resync: soon, clip: drawIfEnded, deleted: soon, recording: drawIfEnded}, signal);
+  return section;
 }
 
 /**

@@ -2,6 +2,7 @@
 // cannot play that either, and while the proxy is being made, frames made by the server are shown. Events: "time" when the
 // position changes, "state" when playback starts or stops.
 
+import {request} from "../../lib/api.js";
 import {h, setText} from "../../lib/dom.js";
 import {t} from "../../lib/texts.js";
 import {playBackward} from "./backward.js";
@@ -16,6 +17,8 @@ const FRAME_CENTRE = 0.5; // of a frame: seek to its middle, so that rounding do
 const EPSILON = 0.0005; // seconds, the same for irregular frames: times are rounded to the millisecond
 const MEDIA_ERR_NETWORK = 2; // of MediaError
 const BEHIND_SECONDS = 6; // of the end, where playback of it begins, so that it does not wait for each segment
+const AWAY = [0, 502, 503, 504]; // statuses of a server or store that cannot be reached
+const RETRY_MS = 2000; // while the server or the store cannot be reached
 const WAIT_MS = 250; // for the proxy, until the frame is shown as a picture
 /** @import {Extent} from "../../store/session.js" */
 /** @import {Selection} from "../segments/selection.js" */
@@ -38,7 +41,8 @@ export class Player extends EventTarget {
     this.proxy = null;
     this.proxyNote = "";
     this.preparing = false; // true until the first frame of the proxy is there
-    this.connectionLost = false;
+    this.waiting = false; // for a server or store that cannot be reached
+    this.absences = 0; // of these
     /** @type {number | undefined} */
     this.waitTimer = undefined;
     this.usesFrames = false; // true if frames made by the server are shown instead of the video
@@ -80,7 +84,7 @@ export class Player extends EventTarget {
      * @param {() => unknown} handler
      */
     const on = (name, handler) => video.addEventListener(name, handler, {signal});
-    on("error", () => (video.error?.code === MEDIA_ERR_NETWORK ? this.loseConnection() : this.useProxy()));
+    on("error", () => this.onError());
     on("loadedmetadata", () => {
       if (video instanceof HTMLVideoElement && !video.videoWidth) this.useProxy();
     });
@@ -103,7 +107,6 @@ export class Player extends EventTarget {
       this.seek(this.duration);
     });
     if (this.hasPicture) for (const node of [video, this.frames.node]) node.addEventListener("click", () => this.toggle(), {signal});
-    addEventListener("connection", ({detail}) => detail && this.resume(), {signal});
     if (video instanceof HTMLVideoElement && "requestVideoFrameCallback" in video) {
       /** @type {VideoFrameRequestCallback} */
       const onPresented = (_, {mediaTime}) => {
@@ -292,20 +295,62 @@ export class Player extends EventTarget {
     this.emit("state"); // the browser's event comes later
   }
 
-  // The connection was lost during playback. It continues at the same position when the server is back.
-  loseConnection() {
-    this.connectionLost = true;
-    this.rate = 0;
-    this.showNote(t("The connection was lost. The recording continues when it is back."));
-    this.emit("state");
-  }
-
-  resume() {
-    if (!this.connectionLost) return;
-    this.connectionLost = false;
-    this.note.hidden = true;
+  // The element has failed: the server or the store cannot be reached, or the browser cannot play the recording.
+  async onError() {
+    if (this.waiting || this.usesFrames || !this.video.hasAttribute("src")) return;
+    const lost = this.video.error?.code === MEDIA_ERR_NETWORK;
+    const before = this.absences;
+    const first = {signal: this.signal, as: /** @type {const} */ ("blob"), headers: {Range: "bytes=0-0"}};
+    try {
+      await this.whenReadable(() => request("GET", `${this.base}/download`, first));
+    } catch {} // the proxy may be readable
+    if (this.signal.aborted) return;
+    if (!lost && before === this.absences) {
+      this.useProxy();
+      return;
+    }
     this.video.load();
     this.seek(this.position);
+  }
+
+  /**
+   * Send a request until the server and the store can be reached, with a note while they cannot. Raises other errors.
+   *
+   * @template Reply
+   * @param {() => Promise<Reply>} send
+   */
+  async whenReadable(send) {
+    for (;;) {
+      try {
+        const reply = await send();
+        this.setWaiting(false);
+        return reply;
+      } catch (error) {
+        const away = AWAY.includes(error.status) && !this.signal.aborted;
+        this.setWaiting(away, error.status);
+        if (!away) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+
+  /**
+   * @param {boolean} waiting
+   * @param {number} [status] 0 without a response
+   */
+  setWaiting(waiting, status = 0) {
+    if (waiting === this.waiting) return;
+    this.waiting = waiting;
+    this.note.hidden = true;
+    if (!waiting) return;
+    this.absences++;
+    this.rate = 0;
+    this.showNote(
+      status
+        ? t("The recording cannot be read from the store. It is shown when it can.")
+        : t("The connection was lost. The recording continues when it is back."),
+    );
+    this.emit("state");
   }
 
   /** @param {string} text */
@@ -334,7 +379,9 @@ export class Player extends EventTarget {
     this.showNote(t("This browser cannot play the recording itself. A proxy is being prepared; clips are cut from the recording."));
     this.showFrame();
     try {
-      const {width, height} = await this.proxy.start();
+      const {proxy} = this;
+      const {width, height} = await this.whenReadable(() => proxy.start());
+      if (this.signal.aborted) return;
       this.proxyNote = this.hasPicture
         ? t("This browser cannot play the recording itself. A proxy of {lines}p is shown; clips are cut from the recording.", {
             lines: String(Math.min(width ?? 0, height ?? 0)),

@@ -67,7 +67,7 @@ export class Segments {
     const words = [what.title && t("the title “{title}”", {title: theirs.title}), what.look && t("another look")];
     const text = t("Elsewhere, these segments were given {what}. The segments of both are kept.", {what: words.filter(Boolean).join(` ${t("and")} `)});
     const use = () => this.sync.use({...(what.title ? {title: theirs.title} : {}), ...(what.look ? {look: theirs.look} : {})});
-    const dialog = openDialog(t("The list was changed elsewhere"), h("p", {}, text), {
+    const dialog = openDialog(what.look ? t("The look was changed elsewhere") : t("The title was changed elsewhere"), h("p", {}, text), {
       size: "narrow",
       footer: [
         h("button", {type: "button", onclick: answer(use)}, t("Use theirs")),
