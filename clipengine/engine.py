@@ -381,6 +381,9 @@ class Engine:
     def health(self) -> list[Check]:
         return self._health.checks()
 
+    def awaited(self) -> list[str]:
+        return self._health.awaited()
+
     def left_out(self) -> int:
         return self._watch.left_out
 

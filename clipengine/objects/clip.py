@@ -5,6 +5,7 @@ The first nine keys of the clip object are a contract of the hosted API: their o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -135,11 +136,15 @@ class ClipObject(JobObject):
     revision: int = 0
     """Number of the state, higher after each change. Of two answers or events, the higher one is the newer state."""
     created_by: str | None = None
+    waits_for: list[str] = field(default_factory=list)
+    """Failing checks of `/readyz` for which it waits, such as `store`. Empty after the end, in lists and in events."""
 
     parsers: ClassVar = {"error": ErrorObject.from_object, "result": ClipResult.from_object}
 
     @classmethod
-    def of(cls, clip: Clip, /, queue: QueuePlace | None = None, **given: Any) -> Self:
+    def of(
+        cls, clip: Clip, /, queue: QueuePlace | None = None, *, waits_for: Sequence[str] = (), **given: Any
+    ) -> Self:
         return super().of(
             clip,
             start_seconds=float(clip.start_seconds),
@@ -153,6 +158,7 @@ class ClipObject(JobObject):
             subtitles=clip.subtitles_object(),
             queue=queue and _place(queue),
             without=[*clip.without.kinds],
+            waits_for=[*waits_for],
             **given,
         )
 

@@ -12,7 +12,7 @@ import pytest
 from clipengine.basis.ids import new_id
 from clipengine.errors import EncoderFailed
 from clipengine.recordings.recording import Recording
-from tests.support.api import RecordedEngine, api_server, recorded_engine
+from tests.support.api import Check, RecordedEngine, api_server, recorded_engine
 from tests.support.clip_requests import BODY, FIXED_KEYS, MOMENT, MORE_KEYS, pointers, post, refused
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -69,6 +69,7 @@ def test_response_has_the_documented_fields(http: httpx.Client, recording: Recor
         "variant_of": None,
         "revision": 0,
         "created_by": http.get("/v1/me").json()["id"],
+        "waits_for": [],
     }
     assert '"start_seconds":120.0,' in answer.text
     assert engine.calls == [("clips", body["clip_id"])]
@@ -147,7 +148,8 @@ def test_incomplete_recording_is_rejected(http: httpx.Client, engine: RecordedEn
     assert probe
     assert engine.ledger.recordings.probe_failed(probe, EncoderFailed("no"))
     problem = refused(post(http, waiting["recording_id"]), 409, "recording_not_complete")
-    assert "its `error` says why" in problem["detail"]
+    assert "The recording has failed: no (encoder_failed)" in problem["detail"]
+    assert "Then register the recording again." in problem["detail"]
 
 
 @pytest.mark.parametrize(
@@ -319,6 +321,24 @@ def test_full_queue_rejects_new_clips(tmp_path: Path) -> None:
         answer = post(http, recording.recording_id)
         refused(answer, 503, "queue_full")
         assert int(answer.headers["retry-after"]) > 0
+
+
+def test_clip_waits_for_failing_checks(tmp_path: Path) -> None:
+    with recorded_engine(tmp_path / "data") as engine, api_server(engine) as server, server.client() as http:
+        recording = engine.make_recording()
+        engine.checks = [Check("store", False, "the bucket at 10.0.0.1 cannot be reached"), Check("jobs", True, "")]
+        made = post(http, recording.recording_id).json()
+        assert made["waits_for"] == ["store"]
+        body = {"clips": [{**BODY, "recording_id": recording.recording_id}]}
+        (batched,) = http.post("/v1/clips/batch", json=body).json()["data"]
+        assert batched["waits_for"] == ["store"]
+        path = f"/v1/clips/{made['clip_id']}"
+        assert http.get(path).json()["waits_for"] == ["store"]
+        engine.checks = []
+        assert http.get(path).json()["waits_for"] == []
+        engine.checks = [Check("store", False, "away")]
+        engine.finish(engine.ledger.clips.get(made["clip_id"]))
+        assert http.get(path).json()["waits_for"] == []
 
 
 def test_low_disk_rejects_new_work(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_failed_recording_causes_no_failing_requests(browser: Any, tmp_path: Pat
                 row.get_by_role("link").click()
                 page.get_by_role("heading", name="This recording cannot be used").wait_for()
                 before = page.url
-                page.get_by_role("button", name="Retry").click()
+                page.get_by_role("button", name="Register again").click()
                 page.wait_for_url(lambda url, before=before: url != before)
                 page.get_by_role("heading", name="This recording cannot be used").wait_for()
                 page.get_by_role("link", name="All recordings").click()

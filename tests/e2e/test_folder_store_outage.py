@@ -133,7 +133,11 @@ def test_store_may_vanish_and_return_under_a_server(place: Place) -> None:
         assert int(refused.headers["retry-after"]) > 0
         clips = [cut(api, recording, label) for label in ("a", "b")]
         until(lambda: server.log.read_text().count("retrying in") >= 4)
-        assert {api.clips.get(each).status for each in clips} == {"processing"}
+        waiting = [api.clips.get(each) for each in clips]
+        assert {(each.status, *each.waits_for) for each in waiting} == {("processing", "store")}
+        again = api.clips.create(recording, label="c", start_seconds=1.0, end_seconds=2.0)
+        assert again.waits_for == ["store"]
+        clips.append(again.clip_id)
         doctor = run_command("doctor", "--data", str(place.data), env=place.env)
         assert doctor.returncode == 1
         assert "PROBLEM store: the " in doctor.stdout
@@ -144,7 +148,7 @@ def test_store_may_vanish_and_return_under_a_server(place: Place) -> None:
         until(lambda: store_check(server)[1], SECONDS)
         assert upload(server).status_code == 202
         server.stop()
-    place.check(clips=2)
+    place.check(clips=3)
 
 
 def test_store_may_vanish_while_clips_are_cut(place: Place) -> None:

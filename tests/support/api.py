@@ -118,6 +118,9 @@ class RecordedEngine:
     def health(self) -> list[Check]:
         return self.checks
 
+    def awaited(self) -> list[str]:
+        return [check.name for check in self.checks if not check.ok]
+
     def left_out(self) -> int:
         return 3
 

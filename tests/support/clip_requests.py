@@ -21,7 +21,7 @@ FIXED_KEYS = [
 ]
 MORE_KEYS = ["progress", "step", "profile", "priority", "metadata", "attempt", "error", "result", "expires_at"]
 MORE_KEYS += ["request_id", "render", "output", "parts", "tags", "snap", "subtitles", "queue", "wait_until"]
-MORE_KEYS += ["start_time", "end_time", "without", "variant_of", "revision", "created_by"]
+MORE_KEYS += ["start_time", "end_time", "without", "variant_of", "revision", "created_by", "waits_for"]
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from clipengine.errors import StorageUnavailable
 from clipengine.work.upkeep.health import _Cached
+from tests.support.waiting import until
 
 
 def test_hanging_check_blocks_only_one_thread() -> None:
@@ -29,3 +31,26 @@ def test_hanging_check_blocks_only_one_thread() -> None:
         assert not waiting.done()
         answer.set()
         assert waiting.result(300).ok
+
+
+def test_latest_result_does_not_wait_for_the_store() -> None:
+    answer = threading.Event()
+    asked = threading.Semaphore(0)
+    found: list[str | None] = []
+
+    def ask() -> str | None:
+        asked.release()
+        assert answer.wait(300)
+        if found:
+            raise StorageUnavailable("the store does not respond")
+        return "reachable"
+
+    check = _Cached("store", ask, "reachable", seconds=0)
+    assert check.latest() is None
+    assert check.latest() is None  # another thread is still asking
+    answer.set()
+    until(lambda: check.latest() is not None)
+    found.append("away")
+    until(lambda: not getattr(check.latest(), "ok", True))
+    found.clear()
+    until(lambda: getattr(check.latest(), "ok", False))

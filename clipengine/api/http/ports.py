@@ -68,6 +68,9 @@ class Engine(Protocol):
 
     def abandon(self, clip_id: str) -> None: ...
     def health(self) -> Sequence[Check]: ...
+    def awaited(self) -> list[str]:
+        """Return the names of the failing checks for which clips wait. Does not wait for the store."""
+
     def left_out(self) -> int:
         """Return the number of objects that the watch of the store has left out."""
 

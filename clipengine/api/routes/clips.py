@@ -80,8 +80,10 @@ def create_clip(call: Call[NoQuery, CreateClip]) -> Response:
     def work() -> StoredAnswer:
         call.engine.admit()
         clip = _create(call, resolved(call, call.body, recording_of_path(call)))
-        return StoredAnswer(202, ClipObject.of(clip).to_object(), {"Location": f"/v1/clips/{clip.clip_id}"})
+        made = ClipObject.of(clip, waits_for=waits_for)
+        return StoredAnswer(202, made.to_object(), {"Location": f"/v1/clips/{clip.clip_id}"})
 
+    waits_for = call.engine.awaited()
     return once(call, work)
 
 
@@ -90,8 +92,10 @@ def create_clips(call: Call[NoQuery, CreateClips]) -> Response:
 
     def work() -> StoredAnswer:
         call.engine.admit()
-        return _all_created(call, check_each(call.body.clips, partial(_resolved_batched, call), pointer="/clips"))
+        clips = check_each(call.body.clips, partial(_resolved_batched, call), pointer="/clips")
+        return _all_created(call, clips, waits_for)
 
+    waits_for = call.engine.awaited()
     return once(call, work)
 
 
@@ -100,14 +104,17 @@ def create_clips_by_time(call: Call[NoQuery, CreateClipsByTime]) -> Response:
 
     def work() -> StoredAnswer:
         call.engine.admit()
-        return _all_created(call, check_each(call.body.series, partial(_resolved_series, call), pointer="/series"))
+        clips = check_each(call.body.series, partial(_resolved_series, call), pointer="/series")
+        return _all_created(call, clips, waits_for)
 
+    waits_for = call.engine.awaited()
     return once(call, work)
 
 
-def _all_created(call: Call[Any, Any], clips: Sequence[ResolvedClip]) -> StoredAnswer:
+def _all_created(call: Call[Any, Any], clips: Sequence[ResolvedClip], waits_for: Sequence[str]) -> StoredAnswer:
     call.ledger.recordings.lock({source.recording.recording_id for clip in clips for source in clip.sources})
-    return StoredAnswer(202, {"data": [ClipObject.of(_create(call, clip)).to_object() for clip in clips]}, {})
+    made = [ClipObject.of(_create(call, clip), waits_for=waits_for).to_object() for clip in clips]
+    return StoredAnswer(202, {"data": made}, {})
 
 
 def _resolved_series(call: Call[Any, CreateClipsByTime], series: str) -> ResolvedClip:
@@ -150,12 +157,16 @@ def _create(call: Call[Any, Any], clip: ResolvedClip) -> Clip:
 
 
 def get_clip(call: Call[WaitQuery, NoBody]) -> Response | Awaitable[Response]:
-    return answer_when_ended(call, call.path("clip_id"), lambda: _placed(call, find_clip(call)))
+    def read() -> ClipObject:
+        clip = find_clip(call)
+        return _placed(call, clip, waits_for=[] if clip.ended else call.engine.awaited())
+
+    return answer_when_ended(call, call.path("clip_id"), read)
 
 
-def _placed(call: Call[Any, Any], clip: Clip) -> ClipObject:
+def _placed(call: Call[Any, Any], clip: Clip, waits_for: Sequence[str] = ()) -> ClipObject:
     """Return a clip with its place in the queue."""
-    return ClipObject.of(clip, call.ledger.queue_order.place(clip))
+    return ClipObject.of(clip, call.ledger.queue_order.place(clip), waits_for=waits_for)
 
 
 def list_clips(call: Call[ListAllClips, NoBody]) -> Response:
@@ -206,10 +217,11 @@ def cancel_clip(call: Call[NoQuery, NoBody]) -> Response:
 
 def retry_clip(call: Call[NoQuery, NoBody]) -> Response:
     clip_id = find_clip(call).clip_id
+    waits_for = call.engine.awaited()
 
     def work() -> StoredAnswer:
-        clip = call.ledger.clips.retry(clip_id)
-        return StoredAnswer(202, ClipObject.of(clip).to_object(), {"Location": f"/v1/clips/{clip_id}"})
+        clip = ClipObject.of(call.ledger.clips.retry(clip_id), waits_for=waits_for)
+        return StoredAnswer(202, clip.to_object(), {"Location": f"/v1/clips/{clip_id}"})
 
     return once(call, work)
 

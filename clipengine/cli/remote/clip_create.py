@@ -183,6 +183,10 @@ def create(
         last_seconds=None if last is None else float(last),
         **fields,
     )
+    if clip.waits_for:
+        output.warn(
+            f"the clip waits: a check of the server fails ({', '.join(clip.waits_for)}); see `clipengine status`"
+        )
     if waits:
         clip = clip_output.wait(client, clip.clip_id, None)
     code = clip_output.show(clip, as_json=as_json)

@@ -17,6 +17,7 @@ from clipengine.work.upkeep.sweep import Sweep
 # Details of checks that pass. The page translates them.
 GOOD = {"database": "writable", "store": "reachable", "workers": "alive", "jobs": "new jobs are taken"}
 _LEDGER_SECONDS = 1
+_LATEST_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ class Health:
     def checks(self) -> list[Check]:
         in_ledger = [self._ledger.check(), self._schema.check()]
         return [*in_ledger, self._workers(), self._store.check(), self._disk(), self._taking_jobs()]
+
+    def awaited(self) -> list[str]:
+        """Return the names of failing checks for which clips wait. The store is not waited for, see `_Cached.latest`."""
+        checks = (self._workers(), self._store.latest(), self._disk(), self._taking_jobs())
+        return [each.name for each in checks if each is not None and not each.ok]
 
     def _taking_jobs(self) -> Check:
         detail = "draining: no new jobs are taken" if self.draining else GOOD["jobs"]
@@ -107,6 +113,16 @@ class _Cached:
             return self._known[1]
         finally:
             self._lock.release()
+
+    def latest(self) -> Check | None:
+        """Return the latest result, or None before the first. An old one is replaced by a thread, within 50 ms or later."""
+        known = self._known
+        if (known is None or time.monotonic() - known[0] >= self._seconds) and not self._lock.locked():
+            thread = threading.Thread(target=self.check, daemon=True, name=f"check-{self._name}")
+            thread.start()
+            thread.join(_LATEST_SECONDS)
+        known = self._known
+        return known and known[1]
 
     def _run(self) -> Check:
         try:
