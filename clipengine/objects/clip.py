@@ -142,9 +142,7 @@ class ClipObject(JobObject):
     parsers: ClassVar = {"error": ErrorObject.from_object, "result": ClipResult.from_object}
 
     @classmethod
-    def of(
-        cls, clip: Clip, /, queue: QueuePlace | None = None, *, waits_for: Sequence[str] = (), **given: Any
-    ) -> Self:
+    def of(cls, clip: Clip, /, queue: QueuePlace | None = None, *, waits_for: Sequence[str] = (), **given: Any) -> Self:
         return super().of(
             clip,
             start_seconds=float(clip.start_seconds),

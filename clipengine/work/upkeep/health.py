@@ -62,7 +62,7 @@ class Health:
         return [*in_ledger, self._workers(), self._store.check(), self._disk(), self._taking_jobs()]
 
     def awaited(self) -> list[str]:
-        """Return the names of failing checks for which clips wait. The store is not waited for, see `_Cached.latest`."""
+        """Return the names of failing checks for which clips wait, of the store as `_Cached.latest` does."""
         checks = (self._workers(), self._store.latest(), self._disk(), self._taking_jobs())
         return [each.name for each in checks if each is not None and not each.ok]
 
@@ -115,7 +115,7 @@ class _Cached:
             self._lock.release()
 
     def latest(self) -> Check | None:
-        """Return the latest result, or None before the first. An old one is replaced by a thread, within 50 ms or later."""
+        """Return the latest result, or None before the first. A thread replaces an old one, within 50 ms or later."""
         known = self._known
         if (known is None or time.monotonic() - known[0] >= self._seconds) and not self._lock.locked():
             thread = threading.Thread(target=self.check, daemon=True, name=f"check-{self._name}")
