@@ -45,7 +45,7 @@ def compact_json(value: Any) -> str:
 
 
 def changes(row: Row, values: Row) -> Row:
-    """Return the values that differ from those of a row."""
+    """Return the values that a row does not have."""
     return {name: value for name, value in values.items() if row[name] != value}
 
 
