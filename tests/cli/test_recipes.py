@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -23,12 +22,12 @@ import pytest
 from clipengine.api.routes.documents import ORDER
 from clipengine.settings.sources import load
 from tests.support import events
+from tests.support.recipes import DOCS, blocks, merge, run, settings, start, variables
 from tests.support.server import COMMAND, RunningServer, clean_environ, running_server
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.exhaustive
 
-DOCS = Path(__file__).parents[2] / "clipengine" / "docs"
 RECIPES = sorted((DOCS / "recipes").glob("*.md"))
 MODULES = DOCS.parents[1] / "scripts" / "typescript" / "node_modules"
 VTT = "WEBVTT\n\n00:02.000 --> 00:04.000\nThe budget is approved.\n"
@@ -40,43 +39,6 @@ SPEECH = {  # `verbose_json` of faster-whisper-server 0.0.3, shortened
 STORE_KEYS = {"CLIPENGINE_STORAGE__ACCESS_KEY": "a", "CLIPENGINE_STORAGE__SECRET_KEY": "b"}
 
 every_recipe = pytest.mark.parametrize("page", RECIPES, ids=lambda page: page.stem)
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.+?)```", page.read_text("utf-8"), re.DOTALL)
-
-
-def settings(page: Path) -> dict[str, Any]:
-    """Return the settings of all TOML blocks of a page."""
-    found: dict[str, Any] = {}
-    for block in blocks(page, "toml"):
-        merge(found, tomllib.loads(block))
-    return found
-
-
-def merge(table: dict[str, Any], other: dict[str, Any]) -> None:
-    for name, value in other.items():
-        if isinstance(value, dict):
-            merge(table.setdefault(name, {}), value)
-        elif isinstance(value, list):
-            table[name] = [*table.get(name, []), *value]
-        else:
-            table[name] = value
-
-
-def variables(table: dict[str, Any], prefix: str = "CLIPENGINE") -> dict[str, str]:
-    """Return settings as environment variables."""
-    found: dict[str, str] = {}
-    for name, value in table.items():
-        path = f"{prefix}__{name.upper()}" if prefix != "CLIPENGINE" else f"CLIPENGINE_{name.upper()}"
-        found |= variables(value, path) if isinstance(value, dict) else {path: _text(value)}
-    return found
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list) and value and isinstance(value[0], dict):
-        return json.dumps(value).replace('": ', '" = ')  # tables of TOML
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +58,11 @@ def recording_id(server: RunningServer, film: Path) -> str:
 
 
 @pytest.fixture
-def environ(server: RunningServer, recording_id: str, tmp_path: Path) -> dict[str, str]:
+def environ(server: RunningServer, recording_id: str, film: Path, tmp_path: Path) -> dict[str, str]:
     """Return the environment of a reader of the recipes. curl fails if the response is an error."""
     (tmp_path / ".curlrc").write_text("fail\nsilent\nshow-error\n")
     (tmp_path / "meeting.vtt").write_text(VTT)
+    (tmp_path / "meeting.mp4").symlink_to(film)
     (tmp_path / "speech.json").write_text(json.dumps(SPEECH))
     return clean_environ(
         {
@@ -108,21 +71,12 @@ def environ(server: RunningServer, recording_id: str, tmp_path: Path) -> dict[st
             "KEY": server.key,
             "RECORDING_ID": recording_id,
             "SECRET": "at-least-16-characters",
+            "SLACK_URL": "https://slack.invalid/services/T/B/x",
             "CLIPENGINE_URL": server.url,
             "CLIPENGINE_API_KEY": server.key,
             "CLIPENGINE_DATA__FOLDER": str(server.data),
         }
     )
-
-
-def start(command: list[str], environ: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False)
-
-
-def run(command: list[str], environ: dict[str, str], folder: Path) -> str:
-    done = start(command, environ, folder)
-    assert done.returncode == 0, f"{command[-1]}\n{done.stdout}{done.stderr}"
-    return done.stdout
 
 
 def test_every_recipe_is_in_the_navigation_and_in_the_overview() -> None:

@@ -80,6 +80,7 @@ _GROUPS = (
             "recipes/jitsi",
             "recipes/bigbluebutton",
             "recipes/zoom",
+            "recipes/shorts",
             "recipes/obs",
             "recipes/frigate",
             "recipes/daily-best",
