@@ -5,20 +5,18 @@
 import {request} from "../../lib/api.js";
 import {h, setText} from "../../lib/dom.js";
 import {t} from "../../lib/texts.js";
-import {playBackward} from "./backward.js";
 import {FrameImage} from "./frame_image.js";
 import {isUnplayable} from "./playable.js";
-import {ProxySource} from "./proxy_source.js";
+import {nextRate, playBackward, trackPlayback} from "./playback.js";
+import {ProxySource, proxyNote} from "./proxy_source.js";
+import {Reconnection} from "./reconnection.js";
 import {roleLabel} from "./role_label.js";
 import {hideStale} from "./stale_picture.js";
 
-const RATES = [1, 2, 4, 8];
 const FRAME_CENTRE = 0.5; // of a frame: seek to its middle, so that rounding does not show a neighbour
 const EPSILON = 0.0005; // seconds, the same for irregular frames: times are rounded to the millisecond
 const MEDIA_ERR_NETWORK = 2; // of MediaError
 const BEHIND_SECONDS = 6; // of the end, where playback of it begins, so that it does not wait for each segment
-const AWAY = [0, 502, 503, 504]; // statuses of a server or store that cannot be reached
-const RETRY_MS = 2000; // while the server or the store cannot be reached
 const WAIT_MS = 250; // for the proxy, until the frame is shown as a picture
 /** @import {Extent} from "../../store/session.js" */
 /** @import {Selection} from "../segments/selection.js" */
@@ -41,8 +39,7 @@ export class Player extends EventTarget {
     this.proxy = null;
     this.proxyNote = "";
     this.preparing = false; // true until the first frame of the proxy is there
-    this.waiting = false; // for a server or store that cannot be reached
-    this.absences = 0; // of these
+    this.reconnection = new Reconnection(signal, (waiting, status) => this.onWaiting(waiting, status));
     /** @type {number | undefined} */
     this.waitTimer = undefined;
     this.usesFrames = false; // true if frames made by the server are shown instead of the video
@@ -245,14 +242,9 @@ export class Player extends EventTarget {
     this.video.pause();
   }
 
-  /**
-   * J and L: normal speed first, then double, up to eightfold.
-   *
-   * @param {1 | -1} direction
-   */
+  /** @param {1 | -1} direction */
   shuttle(direction) {
-    const faster = RATES[Math.min(RATES.indexOf(Math.abs(this.rate)) + 1, RATES.length - 1)];
-    const rate = Math.sign(this.rate) === direction ? faster : 1;
+    const rate = nextRate(this.rate, direction);
     if (this.usesFrames) this.seek(this.position + direction);
     else if (direction > 0) this.play(rate);
     else playBackward(this, rate);
@@ -264,21 +256,7 @@ export class Player extends EventTarget {
       this.rate = this.video.playbackRate;
       this.emit("state");
     }
-    this.trackPlayback();
-  }
-
-  trackPlayback() {
-    const tick = () => {
-      if (this.rate <= 0) return;
-      const {selection, video} = this;
-      const {range, frame} = selection;
-      if (this.looping && range && (video.currentTime >= range.end - 0.01 || video.currentTime < range.start - frame)) {
-        video.currentTime = this.seekTarget(range.start);
-      }
-      this.emit("time");
-      requestAnimationFrame(tick);
-    };
-    requestAnimationFrame(tick);
+    trackPlayback(this);
   }
 
   // Stop on the presented frame. Seek to it, because the video may have advanced by one frame.
@@ -297,15 +275,15 @@ export class Player extends EventTarget {
 
   // The element has failed: the server or the store cannot be reached, or the browser cannot play the recording.
   async onError() {
-    if (this.waiting || this.usesFrames || !this.video.hasAttribute("src")) return;
+    if (this.reconnection.waiting || this.usesFrames || !this.video.hasAttribute("src")) return;
     const lost = this.video.error?.code === MEDIA_ERR_NETWORK;
-    const before = this.absences;
+    const before = this.reconnection.absences;
     const first = {signal: this.signal, as: /** @type {const} */ ("blob"), headers: {Range: "bytes=0-0"}};
     try {
-      await this.whenReadable(() => request("GET", `${this.base}/download`, first));
+      await this.reconnection.whenReadable(() => request("GET", `${this.base}/download`, first));
     } catch {} // the proxy may be readable
     if (this.signal.aborted) return;
-    if (!lost && before === this.absences) {
+    if (!lost && before === this.reconnection.absences) {
       this.useProxy();
       return;
     }
@@ -314,36 +292,12 @@ export class Player extends EventTarget {
   }
 
   /**
-   * Send a request until the server and the store can be reached, with a note while they cannot. Raises other errors.
-   *
-   * @template Reply
-   * @param {() => Promise<Reply>} send
+   * @param {boolean} waiting for a server or store that cannot be reached
+   * @param {number} status 0 without a response
    */
-  async whenReadable(send) {
-    for (;;) {
-      try {
-        const reply = await send();
-        this.setWaiting(false);
-        return reply;
-      } catch (error) {
-        const away = AWAY.includes(error.status) && !this.signal.aborted;
-        this.setWaiting(away, error.status);
-        if (!away) throw error;
-      }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-    }
-  }
-
-  /**
-   * @param {boolean} waiting
-   * @param {number} [status] 0 without a response
-   */
-  setWaiting(waiting, status = 0) {
-    if (waiting === this.waiting) return;
-    this.waiting = waiting;
+  onWaiting(waiting, status) {
     this.note.hidden = true;
     if (!waiting) return;
-    this.absences++;
     this.rate = 0;
     this.showNote(
       status
@@ -380,13 +334,9 @@ export class Player extends EventTarget {
     this.showFrame();
     try {
       const {proxy} = this;
-      const {width, height} = await this.whenReadable(() => proxy.start());
+      const {width, height} = await this.reconnection.whenReadable(() => proxy.start());
       if (this.signal.aborted) return;
-      this.proxyNote = this.hasPicture
-        ? t("This browser cannot play the recording itself. A proxy of {lines}p is shown; clips are cut from the recording.", {
-            lines: String(Math.min(width ?? 0, height ?? 0)),
-          })
-        : t("This browser cannot play the recording itself. A proxy is played; clips are cut from the recording.");
+      this.proxyNote = proxyNote(this.hasPicture ? Math.min(width ?? 0, height ?? 0) : null);
       if (this.following) {
         this.follow();
         return;

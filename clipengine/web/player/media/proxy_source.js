@@ -2,6 +2,7 @@
 // MediaSource. Browsers without one, such as older iPhones, play its playlist.
 
 import {get, request} from "../../lib/api.js";
+import {t} from "../../lib/texts.js";
 
 /** @type {typeof MediaSource | undefined} */
 const Source = self.MediaSource || /** @type {any} */ (self).ManagedMediaSource;
@@ -290,4 +291,15 @@ export class ProxySource {
     if (this.growing) return;
     if (source.readyState === "open" && this.numberAt(this.video.currentTime) === last && this.has(last)) source.endOfStream();
   }
+}
+
+/**
+ * Say that a proxy is shown or played, and that clips are cut from the recording.
+ *
+ * @param {number | null} lines of its pictures; null without pictures
+ */
+export function proxyNote(lines) {
+  return lines === null
+    ? t("This browser cannot play the recording itself. A proxy is played; clips are cut from the recording.")
+    : t("This browser cannot play the recording itself. A proxy of {lines}p is shown; clips are cut from the recording.", {lines: String(lines)});
 }
